@@ -1,0 +1,1 @@
+"""The airline's Feast repository and the reader of its online snapshots."""

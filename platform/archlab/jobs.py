@@ -1,0 +1,53 @@
+"""How a job talks to whoever started it: one JSON object per line on standard output."""
+
+from __future__ import annotations
+
+import json
+import logging
+import signal
+import sys
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+
+from archlab.errors import ArchlabError
+
+Report = Callable[..., None]
+"""report(step, detail="", done=0, total=0)."""
+
+
+class Interrupted(ArchlabError):
+    """The job was asked to stop (SIGINT, SIGTERM); running it again continues."""
+
+    exit_code = 1
+
+
+def report(step: str, detail: str = "", done: int = 0, total: int = 0) -> None:
+    """Tell the caller how far the job is."""
+    _emit({"step": step, "detail": detail, "done": done, "total": total})
+
+
+def main(run: Callable[[list[str]], dict[str, Any]]) -> None:
+    """Run a job's body with the command line's arguments; print its result or its error; exit accordingly."""
+    signal.signal(signal.SIGTERM, _stop)
+    signal.signal(signal.SIGINT, _stop)
+    try:
+        _emit({"result": run(sys.argv[1:])})
+    except ArchlabError as error:
+        _emit({"error": error.message, "remedy": error.remedy, "kind": type(error).__name__})
+        raise SystemExit(error.exit_code) from None
+    except Exception as error:
+        logging.exception("job failed")
+        _emit(
+            {"error": f"{type(error).__name__}: {error}", "remedy": "The job's log has the traceback.", "kind": "Crash"}
+        )
+        raise SystemExit(3) from error
+
+
+def _emit(record: dict[str, Any]) -> None:
+    sys.stdout.write(json.dumps(record) + "\n")
+    sys.stdout.flush()
+
+
+def _stop(signum: int, _frame: FrameType | None) -> None:
+    raise Interrupted(f"Stopped by {signal.Signals(signum).name}.", "Run the command again to continue.")

@@ -1,0 +1,1 @@
+"""What can be declared or reported: versioned, frozen data, no I/O."""

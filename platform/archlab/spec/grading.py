@@ -1,0 +1,158 @@
+"""Questions, evidence, verdicts, attempts. Grading reads evidence, never the lab."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from .airline import Scoreboard
+from .base import Sha256, Slug, Spec, UtcTime
+from .money import Line, PriceBook
+from .plan import Plan
+from .policy import DecisionRecord
+from .release import Release
+from .scenario import Overrides, Scenario, Variant
+
+
+class VersionFacts(Spec):
+    """One registered model version as the registry shows it."""
+
+    model: str
+    version: str
+    aliases: tuple[str, ...]
+    author: str
+    approved_by: str
+    metrics: dict[str, float]
+    tags: dict[str, str]
+
+
+class BatchRun(Spec):
+    """One finished batch job."""
+
+    id: str
+    model: str
+    version: str
+    business_time: UtcTime
+    rows: int
+    path: str
+
+
+class Evidence(Spec):
+    """A versioned, immutable picture of one lab: enough to grade with the lab gone."""
+
+    format: Literal["archlab/evidence/v1"] = "archlab/evidence/v1"
+    lab: str
+    taken: UtcTime
+    code_version: str
+    scenario: Scenario
+    """As resolved: variant and overrides applied."""
+    variant: Variant
+    overrides: Overrides
+    plan: Plan
+    prices: PriceBook
+    clock: UtcTime
+    scoreboard: Scoreboard
+    daily: tuple[Scoreboard, ...]
+    """One per finished business day."""
+    lines: tuple[Line, ...]
+    """Bill lines, summed per day, model, kind and resource (usage_id names the day)."""
+    versions: tuple[VersionFacts, ...]
+    releases: tuple[Release, ...]
+    decisions: tuple[DecisionRecord, ...]
+    batch_runs: tuple[BatchRun, ...]
+
+
+class QuestionKind(StrEnum):
+    """How a question is answered."""
+
+    CHOICE = "choice"
+    MULTI = "multi"
+    NUMERIC = "numeric"
+    ORDER = "order"
+    PREDICT = "predict"
+    STATE = "state"
+
+
+class Hint(Spec):
+    """A hint and its price, as a share of the question's points."""
+
+    text: str
+    cost_percent: int = Field(ge=0, le=100)
+
+
+class Option(Spec):
+    """One choice; `misconception` says what choosing it wrongly shows."""
+
+    key: Slug
+    text: str
+    misconception: str = ""
+
+
+class Question(Spec):
+    """One entry of questions.yaml."""
+
+    id: Slug
+    title: str
+    kind: QuestionKind
+    text: str
+    truth: str
+    """Name of a function in the scenario's truths.py."""
+    points: int = Field(gt=0)
+    minutes: int = Field(gt=0)
+    difficulty: Literal["easy", "medium", "hard"]
+    competencies: tuple[str, ...]
+    domains: tuple[str, ...]
+    """`EXAM/DOMAIN` identifiers."""
+    options: tuple[Option, ...] = ()
+    unit: str = ""
+    """For numeric and predict: unit of the answer."""
+    tolerance_percent: float | None = None
+    hints: tuple[Hint, ...] = ()
+    explanation: str
+    """Markdown; `{name}` quotes a figure from the truth's `facts`."""
+
+
+class Truth(Spec):
+    """What a truth function returns."""
+
+    answer: Any
+    """choice: key; multi: list of keys; numeric: number; order: list of keys; state: True when reached."""
+    facts: dict[str, str | int | float] = {}
+    """The learner's own figures, for explanations."""
+    blocked: str = ""
+    """Which step is missing, when the evidence can't decide yet."""
+    interval: tuple[float, float] | None = None
+    saw: str = ""
+    """State questions: what was seen, without saying how to get further."""
+    looked_for: str = ""
+
+
+class Verdict(StrEnum):
+    """The outcome of an attempt."""
+
+    CORRECT = "correct"
+    PARTIAL = "partial"
+    INCORRECT = "incorrect"
+    BLOCKED = "blocked"
+    INVALID = "invalid"
+    PLATFORM_ERROR = "platform_error"
+
+
+class Attempt(Spec):
+    """One line of the gradebook; hash-chained."""
+
+    format: Literal["archlab/attempt/v1"] = "archlab/attempt/v1"
+    sequence: int
+    question: Slug
+    answer: Any
+    verdict: Verdict
+    points: Annotated[float, Field(ge=0)]
+    message: str
+    evidence: Sha256
+    variant: Variant
+    grader_version: str
+    wall_time: UtcTime
+    previous: Sha256
+    hash: Sha256

@@ -1,0 +1,100 @@
+"""What servers are told to load. Control writes these; `archlab_serving.feed` reads the same JSON without importing us."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Literal
+
+from pydantic import Field
+
+from .base import Sha256, Slug, Spec, UtcTime
+
+
+class Column(Spec):
+    """One column of a model's input matrix, in order.
+
+    `source` is `request` (the caller brings it) or `VIEW` (a feature view; looked up by the view's join keys unless the
+    request brings it). A column that nobody brings is NaN.
+    """
+
+    name: str
+    source: str
+
+
+class ReleaseKind(StrEnum):
+    """What the file holds."""
+
+    ONNX = "onnx"
+    TABLE = "table"
+
+
+class Release(Spec):
+    """One servable version that an allow decision let through. `signature` covers `statement()`."""
+
+    id: str
+    """`MODEL:VERSION` for ONNX, `MODEL:VERSION:RUN` for tables."""
+    model: Slug
+    version: str
+    team: Slug
+    kind: ReleaseKind
+    pool: Slug
+    sha256: Sha256
+    path: str
+    """Relative to the feed's folder."""
+    size_bytes: int
+    decision_id: str
+    decision_sha256: Sha256
+    """Digest that the allow decision named; for a table the decision names the model's ONNX digest, kept in `source_sha256`."""
+    source_sha256: Sha256
+    columns: tuple[Column, ...]
+    keys: tuple[str, ...]
+    """Entity keys that a request may bring (BYTES tensors), for look-ups and table reads."""
+    table_keys: tuple[str, ...] = ()
+    """Keys that address a table's row, in order."""
+    weight: int = Field(default=100, ge=0, le=100)
+    role: Literal["champion", "challenger"] = "champion"
+    created: UtcTime
+    signature: str
+    """Base64 Ed25519 signature by the lab's release key."""
+
+    def statement(self) -> dict[str, str]:
+        """What the signature covers, as the JSON object that is serialised with sorted keys and no spaces."""
+        return {
+            "decision_id": self.decision_id,
+            "decision_sha256": self.decision_sha256,
+            "id": self.id,
+            "kind": self.kind.value,
+            "model": self.model,
+            "sha256": self.sha256,
+            "source_sha256": self.source_sha256,
+            "version": self.version,
+        }
+
+
+class ReleaseFeed(Spec):
+    """Everything that should be loaded now, per model. Sequence grows with every change."""
+
+    format: Literal["archlab/release-feed/v1"] = "archlab/release-feed/v1"
+    sequence: int
+    releases: tuple[Release, ...]
+
+
+class ViewSnapshot(Spec):
+    """One feature view's online rows at a moment, in a file of its own, addressed by digest."""
+
+    view: str
+    sha256: Sha256
+    path: str
+    """Relative to the manifest's folder."""
+    rows: int
+    materialized: UtcTime
+    """Business time of the materialisation that wrote it."""
+
+
+class FeatureSnapshot(Spec):
+    """The manifest that control publishes; servers keep a local copy of what it names."""
+
+    format: Literal["archlab/feature-snapshot/v1"] = "archlab/feature-snapshot/v1"
+    sequence: int
+    business_time: UtcTime
+    views: tuple[ViewSnapshot, ...]

@@ -1,0 +1,1 @@
+"""Scenarios: content apart from the engine."""

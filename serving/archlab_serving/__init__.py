@@ -1,0 +1,1 @@
+"""An inference server: Open Inference Protocol V2 over ONNX Runtime, fed by signed releases."""
