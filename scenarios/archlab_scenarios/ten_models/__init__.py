@@ -1,0 +1,1 @@
+"""Ten models, batch or real time."""
