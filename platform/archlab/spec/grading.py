@@ -109,6 +109,8 @@ class Question(Spec):
     unit: str = ""
     """For numeric and predict: unit of the answer."""
     tolerance_percent: float | None = None
+    near_percent: float | None = None
+    """For numeric and predict: a near miss within this earns half."""
     hints: tuple[Hint, ...] = ()
     explanation: str
     """Markdown; `{name}` quotes a figure from the truth's `facts`."""
@@ -156,3 +158,33 @@ class Attempt(Spec):
     wall_time: UtcTime
     previous: Sha256
     hash: Sha256
+
+
+class HintUse(Spec):
+    """A line of the gradebook: a hint was read, at a price."""
+
+    format: Literal["archlab/hint/v1"] = "archlab/hint/v1"
+    sequence: int
+    question: Slug
+    hint: int = Field(ge=1)
+    cost_percent: int = Field(ge=0, le=100)
+    wall_time: UtcTime
+    previous: Sha256
+    hash: Sha256
+
+
+class Forecast(Spec):
+    """A line of the gradebook: a forecast committed before its experiment, with the evidence of that moment."""
+
+    format: Literal["archlab/forecast/v1"] = "archlab/forecast/v1"
+    sequence: int
+    question: Slug
+    answer: Any
+    evidence: Sha256
+    wall_time: UtcTime
+    previous: Sha256
+    hash: Sha256
+
+
+GradebookEntry = Annotated[Attempt | HintUse | Forecast, Field(discriminator="format")]
+"""One line of the gradebook. `hash` is the SHA-256 of the entry's canonical JSON without it; `previous` the last line's."""
