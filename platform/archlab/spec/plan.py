@@ -73,6 +73,8 @@ class Plan(Spec):
     units: tuple[Unit, ...]
     routes: tuple[Route, ...]
     reservations: tuple[Reservation, ...]
+    limits: dict[Slug, int] = {}
+    """Requests per second that the gateway lets through, per team; a team that is not named has no limit."""
 
     def unit(self, name: str) -> Unit:
         """The unit of that name; KeyError otherwise."""
