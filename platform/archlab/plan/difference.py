@@ -1,0 +1,64 @@
+"""What changes between two plans, in words."""
+
+from __future__ import annotations
+
+from archlab.spec.plan import Plan, Route, Unit
+
+
+def diff(old: Plan | None, new: Plan) -> tuple[str, ...]:
+    """One sentence per change, in the order of the new plan; nothing when both are the same."""
+    if old is None:
+        return (
+            *(f"start {_unit(u)}" for u in new.units),
+            *(f"route {r.model} to {_target(r, new)}" for r in new.routes),
+        )
+    return (*_units(old, new), *_routes(old, new), *_limits(old, new))
+
+
+def _units(old: Plan, new: Plan) -> list[str]:
+    before, after = {u.name: u for u in old.units}, {u.name: u for u in new.units}
+    changes = []
+    for name, unit in after.items():
+        was = before.get(name)
+        if was is None:
+            changes.append(f"start {_unit(unit)}")
+        elif was.replicas != unit.replicas:
+            changes.append(f"scale {name} from {was.replicas} to {unit.replicas} replicas")
+        if was is not None and was.model_copy(update={"replicas": unit.replicas}) != unit:
+            changes.append(f"restart {name} with another configuration")
+    return [*changes, *(f"stop {_unit(u)}" for n, u in before.items() if n not in after)]
+
+
+def _routes(old: Plan, new: Plan) -> list[str]:
+    before, after = {r.model: r for r in old.routes}, {r.model: r for r in new.routes}
+    changes = []
+    for model, route in after.items():
+        was = before.get(model)
+        if was is None:
+            changes.append(f"route {model} to {_target(route, new)}")
+        elif was.backends != route.backends:
+            changes.append(f"move {model} from {_target(was, old)} to {_target(route, new)}")
+    return [*changes, *(f"remove the route of {m}" for m in before if m not in after)]
+
+
+def _limits(old: Plan, new: Plan) -> list[str]:
+    return [
+        f"limit team {team} to {rate} requests a second"
+        for team, rate in new.limits.items()
+        if old.limits.get(team) != rate
+    ]
+
+
+def _unit(unit: Unit) -> str:
+    return f"{unit.name} ({unit.replicas} replicas)" if unit.replicas > 1 else unit.name
+
+
+def _target(route: Route, plan: Plan) -> str:
+    """`online-a × 2`, `tables × 1 (batch)`, `90 % online-a × 2 + 10 % online-a × 2 (version 3)`."""
+    shares = []
+    for backend in route.backends:
+        share = f"{backend.weight} % " if len(route.backends) > 1 else ""
+        version = f" (version {backend.version})" if backend.version else ""
+        batch = " (batch)" if plan.unit(backend.unit).serves == "table" else ""
+        shares.append(f"{share}{backend.unit} × {backend.replicas}{version}{batch}")
+    return " + ".join(shares)

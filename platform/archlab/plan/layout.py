@@ -1,0 +1,105 @@
+"""Lays a scenario out: which units run, where each model's requests go, what capacity is held."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from archlab.errors import SpecError
+from archlab.plan.resolve import override
+from archlab.spec.plan import Backend, Plan, Reservation, Role, Route, Unit
+from archlab.spec.scenario import Mode, Model, Overrides, Pool, Scenario
+
+PLATFORM_UNITS = (Role.GATEWAY, Role.REGISTRY, Role.CONTROL)
+
+
+def layout(
+    lab: str, scenario: Scenario, seed: int, overrides: Overrides, challengers: Mapping[str, str] | None = None
+) -> Plan:
+    """Everything that a target carries out.
+
+    Args:
+        lab: name of the lab.
+        scenario: as resolved for the seed; overrides are applied here (twice does no harm).
+        seed: the learner's seed, for the record.
+        overrides: the learner's desired state.
+        challengers: version under the alias `challenger`, per model that has one. A canary share asked for while there
+            is no challenger waits: everything goes to the champion.
+
+    Raises:
+        SpecError: an online model names a pool that serves tables, or a pool takes a platform unit's name.
+        UserError: overrides name something unknown.
+    """
+    scenario = override(scenario, overrides)
+    units = {pool.name: _server(pool, scenario.models) for pool in scenario.pools}
+    _check(scenario)
+    routes = []
+    for model in scenario.models:
+        change = overrides.models.get(model.name)
+        percent = change.canary_percent if change and change.canary_percent else 0
+        backends = _backends(model, scenario, units, percent, (challengers or {}).get(model.name, ""))
+        routes.append(Route(model=model.name, team=model.team, backends=backends))
+    return Plan(
+        lab=lab,
+        scenario=scenario.name,
+        seed=seed,
+        units=(*(Unit(name=role.value, role=role, replicas=1) for role in PLATFORM_UNITS), *units.values()),
+        routes=tuple(routes),
+        reservations=tuple(_reservation(m) for m in scenario.models if m.mode is Mode.ONLINE),
+        limits={team.name: team.requests_per_second for team in scenario.teams},
+    )
+
+
+def _check(scenario: Scenario) -> None:
+    serves = {pool.name: pool.serves for pool in scenario.pools}
+    for name in serves:
+        if name in {role.value for role in PLATFORM_UNITS}:
+            raise SpecError(f"A pool can't be called {name!r}: the platform has a unit of that name.")
+    computing = ", ".join(name for name, kind in serves.items() if kind == "onnx") or "none"
+    for model in scenario.models:
+        if model.mode is Mode.ONLINE and serves[model.pool] != "onnx":
+            raise SpecError(
+                f"{model.name} is online, but its pool {model.pool} serves tables only.",
+                f"Pools that compute answers: {computing}.",
+            )
+
+
+def _server(pool: Pool, models: tuple[Model, ...]) -> Unit:
+    held = [m.replicas for m in models if m.pool == pool.name and m.mode is Mode.ONLINE and pool.serves == "onnx"]
+    return Unit(
+        name=pool.name,
+        role=Role.SERVER,
+        replicas=max([pool.min_replicas, *held]),
+        pool=pool.name,
+        runtime=pool.runtime,
+        serves=pool.serves,
+    )
+
+
+def _backends(
+    model: Model, scenario: Scenario, units: dict[str, Unit], percent: int, challenger: str
+) -> tuple[Backend, ...]:
+    if model.mode is Mode.BATCH:
+        unit = units[_table_pool(model, scenario)]
+        return (Backend(unit=unit.name, replicas=unit.replicas, weight=100),)
+    if not percent or not challenger:
+        return (Backend(unit=model.pool, replicas=model.replicas, weight=100),)
+    return (
+        Backend(unit=model.pool, replicas=model.replicas, weight=100 - percent),
+        Backend(unit=model.pool, replicas=model.replicas, weight=percent, version=challenger),
+    )
+
+
+def _table_pool(model: Model, scenario: Scenario) -> str:
+    tables = [pool.name for pool in scenario.pools if pool.serves == "table"]
+    return model.pool if model.pool in tables else tables[0]
+
+
+def _reservation(model: Model) -> Reservation:
+    return Reservation(
+        model=model.name,
+        team=model.team,
+        unit=model.pool,
+        replicas=model.replicas,
+        cpu_millicores=model.cpu_millicores,
+        memory_bytes=model.memory_bytes,
+    )
