@@ -16,7 +16,7 @@ Report = Callable[..., None]
 """report(step, detail="", done=0, total=0)."""
 
 
-class Interrupted(ArchlabError):
+class InterruptedJobError(ArchlabError):
     """The job was asked to stop (SIGINT, SIGTERM); running it again continues."""
 
     exit_code = 1
@@ -50,4 +50,4 @@ def _emit(record: dict[str, Any]) -> None:
 
 
 def _stop(signum: int, _frame: FrameType | None) -> None:
-    raise Interrupted(f"Stopped by {signal.Signals(signum).name}.", "Run the command again to continue.")
+    raise InterruptedJobError(f"Stopped by {signal.Signals(signum).name}.", "Run the command again to continue.")

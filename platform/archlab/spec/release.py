@@ -1,4 +1,4 @@
-"""What servers are told to load. Control writes these; `archlab_serving.feed` reads the same JSON without importing us."""
+"""What servers are told to load. Control writes it; `archlab_serving.feed` reads the same JSON without importing us."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Release(Spec):
     size_bytes: int
     decision_id: str
     decision_sha256: Sha256
-    """Digest that the allow decision named; for a table the decision names the model's ONNX digest, kept in `source_sha256`."""
+    """Digest that the allow decision named: always that of the model's ONNX file."""
     source_sha256: Sha256
     columns: tuple[Column, ...]
     keys: tuple[str, ...]

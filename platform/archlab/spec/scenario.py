@@ -54,7 +54,7 @@ class EstimateValue(Spec):
 
     kind: Literal["estimate"] = "estimate"
     tolerance: float
-    """In the unit of the label; for a quantile (block time) an answer is right when actual <= prediction <= actual + tolerance."""
+    """In the unit of the label. One-sided (a quantile): right when actual <= prediction <= actual + tolerance."""
     one_sided: bool = False
     right: NanoUsd
     wrong: NanoUsd = 0
@@ -69,7 +69,7 @@ class Caller(Spec):
 
     name: str
     asks: Literal["flight-scheduled", "flight-departed", "origin-half-hourly", "tail-daily", "route-daily"]
-    """The event that raises one request: an hour before a flight's schedule, its pushback, each half hour and airport, ..."""
+    """The event that raises a request: a flight's schedule less `lead`, its pushback, a half hour at an airport, ..."""
     lead: timedelta = timedelta(hours=1)
     """For flight-scheduled: how long before scheduled departure."""
     at: timedelta | None = None

@@ -1,0 +1,54 @@
+# Two commands do everything on a fresh machine: `make lab` and `make test`.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: help setup lab test lint types layers policies unit e2e bench clean lock
+
+help: ## Explain the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
+
+$(STAMP): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if (3, 11) <= v < (3, 14) else f"archlab needs Python 3.11 to 3.13; this is {v[0]}.{v[1]}. Next: make setup PYTHON=python3.12")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing the locked packages into $(VENV) ..."
+	@$(BIN)/python -m pip --quiet --disable-pip-version-check install 'uv>=0.9'
+	@$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements.lock
+	@$(BIN)/python -m pip --quiet --disable-pip-version-check install 'uv>=0.9'
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $(STAMP)
+
+setup: $(STAMP) ## Make .venv from the lock and install archlab into it
+
+lab: setup ## Bring the ten-model lab up
+	@$(BIN)/archlab doctor >/dev/null || $(BIN)/archlab doctor
+	@$(BIN)/archlab up ten-models
+	@echo 'Put archlab on your path for this shell:  source $(BIN)/activate'
+
+test: lint unit e2e ## Everything that a change needs: lint, types, layers, policies, unit and end-to-end tests
+
+lint: setup ## ruff, mypy, import layers
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+unit: setup ## Unit tests, policy tests included
+	$(BIN)/pytest -q --ignore tests/e2e
+
+e2e: setup ## One real ten-model lab, used by every test in tests/e2e
+	$(BIN)/pytest -q tests/e2e
+
+bench: setup ## Measure start-up, a replayed day, memory; print a table
+	$(BIN)/python benchmarks/lab.py
+
+lock: ## Resolve requirements.lock anew
+	uv pip compile pyproject.toml --extra dev --extra kube --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' -o requirements.lock
+
+clean: ## Stop labs and delete .archlab, .venv and caches
+	@-for lab in $$(ls .archlab/*/lab.json 2>/dev/null | xargs -r -n1 dirname | xargs -r -n1 basename); do $(BIN)/archlab down --lab $$lab --purge; done
+	rm -rf .archlab $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis dist

@@ -1,0 +1,48 @@
+"""How the command line talks: one console, tables, JSON, and errors that name cause and next step."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+console = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+LabOption = Annotated[
+    str | None, typer.Option("--lab", "-l", help="Which lab; by default the only one, or the one used last.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+
+NANO = 1_000_000_000
+
+
+def emit_json(value: Any) -> None:
+    """Print a value as JSON: for scripts."""
+    sys.stdout.write(json.dumps(value, indent=2, default=str) + "\n")
+
+
+def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], *, right: Sequence[str] = ()) -> Table:
+    """A plain table; columns named in `right` are numbers."""
+    made = Table(title=title, title_justify="left", header_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for column in columns:
+        made.add_column(column, justify="right" if column in right else "left", overflow="fold")
+    for row in rows:
+        made.add_row(*(str(cell) for cell in row))
+    return made
+
+
+def usd(nanousd: int) -> str:
+    """Money for people: dollars with cents, or more digits where cents would hide it."""
+    dollars = nanousd / NANO
+    return f"{dollars:,.2f}" if abs(dollars) >= 0.1 or nanousd == 0 else f"{dollars:,.4f}"
+
+
+def mib(size_bytes: int) -> str:
+    """Memory for people, in MiB."""
+    return f"{size_bytes / 2**20:,.0f}"

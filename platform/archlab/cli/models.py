@@ -1,0 +1,137 @@
+"""`archlab models | set | approve | promote | rollback`: the learner's models and their versions."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from archlab.cli.console import JsonOption, LabOption, console, emit_json, table
+
+UserOption = Annotated[str | None, typer.Option("--user", "-u", help="As whom; learner by default.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    group = typer.Typer(help="Models as deployed and as registered.", invoke_without_command=True)
+    group.callback()(models)
+    group.command("show")(show)
+    app.add_typer(group, name="models")
+    app.command("set")(set_model)
+    app.command()(approve)
+    app.command()(promote)
+    app.command()(rollback)
+
+
+def models(context: typer.Context, lab: LabOption = None, as_json: JsonOption = False) -> None:
+    """Every model: mode, pool, replicas, version that serves."""
+    if context.invoked_subcommand is not None:
+        return
+    from archlab.lab import open_lab
+
+    found = open_lab(lab)
+    serving = {r["model"]: r for r in found.control.get("/releases")["releases"] if r["role"] == "champion"}
+    rows: list[dict[str, Any]] = [
+        {
+            "model": m.name,
+            "team": m.team,
+            "mode": m.mode.value,
+            "pool": serving.get(m.name, {}).get("pool", ""),
+            "replicas": m.replicas if m.mode.value == "online" else "",
+            "version": serving.get(m.name, {}).get("version", "none"),
+            "deadline_ms": m.caller.deadline_ms,
+            "max_age": str(m.caller.max_age),
+        }
+        for m in found.scenario.models
+    ]
+    if as_json:
+        emit_json(rows)
+        return
+    columns = tuple(rows[0])
+    console.print(table("Models", columns, [tuple(r.values()) for r in rows], right=("replicas", "deadline_ms")))
+
+
+def show(model: str, lab: LabOption = None, as_json: JsonOption = False) -> None:
+    """One model: its card, its versions with metrics and tags, what its callers can bring."""
+    from archlab.lab import open_lab
+    from archlab.lab.facts import versions_of
+
+    found = open_lab(lab)
+    facts = versions_of(found, model)
+    card = found.business.cards[model]
+    if as_json:
+        emit_json({"card": card.model_dump(mode="json"), "versions": [f.model_dump(mode="json") for f in facts]})
+        return
+    console.print(f"[bold]{card.title}[/]\n{card.target}\nbaseline: {card.baseline}\n")
+    rows = []
+    for fact in facts:
+        columns = [c["name"] for c in _json(fact.tags.get("archlab.columns", "[]"))]
+        metrics = ", ".join(f"{k} {v:.4g}" for k, v in sorted(fact.metrics.items()))
+        rows.append((fact.version, ", ".join(fact.aliases), metrics, fact.author, fact.approved_by, ", ".join(columns)))
+    console.print(table("Versions", ("version", "alias", "metrics", "author", "approved by", "columns"), rows))
+    asked = ", ".join(c.name for c in card.columns if c.source == "request")
+    console.print(f"\nCallers bring, when they ask: {asked}; the rest comes from the feature store.")
+
+
+def set_model(
+    model: str,
+    setting: Annotated[str, typer.Argument(help="mode, replicas, batch-every or canary")],
+    value: Annotated[str, typer.Argument(help="online|batch; 1 to 8; 30m, 6h, 1d; 0 to 100 percent")],
+    lab: LabOption = None,
+) -> None:
+    """Change one model's deployment; takes effect without a failed request and survives a second `up`."""
+    from archlab.cli.progress import Steps
+    from archlab.lab import open_lab
+    from archlab.lab.changes import change_model, parse_change
+    from archlab.lab.lock import exclusive
+
+    found = open_lab(lab)
+    change = parse_change(setting, value)
+    with exclusive(found.folder, f"set {model} {setting} {value}"), Steps(f"Changing {model}") as steps:
+        changed = change_model(found, model, change, steps)
+    for line in changed or ["nothing to change"]:
+        console.print(line)
+
+
+def approve(
+    model: str,
+    version: str,
+    lab: LabOption = None,
+    user: Annotated[str | None, typer.Option("--user", "-u", help="As whom; approver by default.")] = None,
+) -> None:
+    """Approve a version in the second identity's name."""
+    from archlab.lab import open_lab
+    from archlab.lab.promotion import approve as put_approval
+
+    name = put_approval(open_lab(lab), model, version, user=user)
+    console.print(f"{model} version {version} is approved by {name}.")
+
+
+def promote(
+    model: str,
+    version: str,
+    lab: LabOption = None,
+    user: UserOption = None,
+    alias: Annotated[str, typer.Option(help="champion, or challenger for a canary.")] = "champion",
+) -> None:
+    """Point an alias at a version; the gate decides, and says why when it refuses."""
+    from archlab.lab import open_lab
+    from archlab.lab.promotion import promote as move
+
+    move(open_lab(lab), model, version, alias=alias, user=user)
+    console.print(f"{model} version {version} is {alias}.")
+
+
+def rollback(model: str, lab: LabOption = None) -> None:
+    """Point `champion` back at the version that held it before."""
+    from archlab.lab import open_lab
+    from archlab.lab.promotion import rollback as back
+
+    before, after = back(open_lab(lab), model)
+    console.print(f"{model}: champion moved from version {before} back to version {after}.")
+
+
+def _json(text: str) -> Any:
+    import json
+
+    return json.loads(text)

@@ -1,0 +1,39 @@
+"""A picture of a running lab, taken once and never changed: what grading reads."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from archlab import __version__
+from archlab.lab.facts import all_versions
+from archlab.lab.lab import Lab
+from archlab.lab.work import clock
+from archlab.spec.airline import Scoreboard
+from archlab.spec.grading import BatchRun, Evidence
+from archlab.spec.money import Line
+from archlab.spec.policy import DecisionRecord
+from archlab.spec.release import ReleaseFeed
+
+
+def collect(lab: Lab) -> Evidence:
+    """Ask control and the registry for everything that questions are judged by."""
+    control = lab.control
+    scenario = lab.scenario
+    return Evidence(
+        lab=lab.name,
+        taken=datetime.now(UTC),
+        code_version=__version__,
+        scenario=scenario,
+        variant=lab.variant,
+        overrides=lab.overrides,
+        plan=lab.plan,
+        prices=scenario.prices,
+        clock=clock(lab),
+        scoreboard=Scoreboard.model_validate(control.get("/score")),
+        daily=tuple(Scoreboard.model_validate(day) for day in control.get("/score/daily")),
+        lines=tuple(Line.model_validate(line) for line in control.get("/lines?by=day")),
+        versions=all_versions(lab),
+        releases=ReleaseFeed.model_validate(control.get("/releases")).releases,
+        decisions=tuple(DecisionRecord.model_validate(record) for record in control.get("/decisions")),
+        batch_runs=tuple(BatchRun.model_validate(run) for run in control.get("/batch-runs")),
+    )

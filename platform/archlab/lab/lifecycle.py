@@ -1,0 +1,132 @@
+"""Making, starting, stopping, resetting and deleting a lab. Every step can be killed and run again."""
+
+from __future__ import annotations
+
+import shutil
+from datetime import UTC, datetime
+
+from archlab import __version__, identity
+from archlab.errors import ConflictError, LabStateError
+from archlab.files import write_atomic, write_model
+from archlab.lab import seed, snapshot
+from archlab.lab.changes import publish
+from archlab.lab.lab import Lab, remember, scenario_folder
+from archlab.lab.lock import exclusive
+from archlab.plan.layout import layout
+from archlab.plan.loading import load_scenario
+from archlab.settings import LabFolder
+from archlab.spec.lab import LabIdentity, LabState
+from archlab.spec.plan import Progress
+
+DEFAULT_PORT = 8080
+
+
+def up(
+    scenario: str | None,
+    progress: Progress,
+    *,
+    lab: str | None = None,
+    seed_number: int | None = None,
+    port: int | None = None,
+) -> Lab:
+    """Bring a lab up: make it when it is new, finish it when half made, start it when stopped.
+
+    Raises:
+        ConflictError: the lab exists with another scenario or seed.
+        TargetError: a unit would not start; carries its log's end.
+    """
+    name = lab or scenario or "ten-models"
+    folder = LabFolder.of(name)
+    with exclusive(folder, "up"):
+        made = _identity(folder, scenario, seed_number, port)
+        handle = Lab(folder)
+        remember(name)
+        _prepare(handle)
+        if made.state is LabState.READY:
+            _start(handle, progress)
+        else:
+            seed.seed(handle, progress)
+            snapshot.save(folder)
+            write_model(folder.identity, made.model_copy(update={"state": LabState.READY}))
+    return handle
+
+
+def down(lab: Lab, *, purge: bool) -> None:
+    """Stop every process; with `purge` the lab's folder goes too. Twice is harmless."""
+    with exclusive(lab.folder, "down"):
+        lab.target.destroy()
+    if purge:
+        shutil.rmtree(lab.folder.root, ignore_errors=True)
+
+
+def reset(lab: Lab, progress: Progress) -> None:
+    """Back to the scenario's start: registry, clock, ledger, features, overrides.
+
+    Raises:
+        LabStateError: the lab was never finished.
+    """
+    with exclusive(lab.folder, "reset"):
+        if not snapshot.exists(lab.folder):
+            raise LabStateError(f"Lab {lab.name} has no start to go back to: it was never finished.", "Run: archlab up")
+        progress("stop", "all units")
+        lab.target.destroy()
+        progress("restore", "the state of the start")
+        snapshot.restore(lab.folder)
+        lab.folder.overrides.unlink(missing_ok=True)
+        _prepare(lab)
+        _start(lab, progress)
+
+
+def _identity(folder: LabFolder, scenario: str | None, seed_number: int | None, port: int | None) -> LabIdentity:
+    if folder.identity.exists():
+        known = Lab(folder).identity
+        if scenario is not None and known.scenario != scenario:
+            raise ConflictError(
+                f"Lab {folder.name} runs scenario {known.scenario}, not {scenario}.", "Choose another name with --lab."
+            )
+        if seed_number is not None and known.seed != seed_number:
+            raise ConflictError(
+                f"Lab {folder.name} was made with seed {known.seed}, not {seed_number}.",
+                f"Delete it first: archlab down --lab {folder.name} --purge",
+            )
+        if port is not None and port != known.gateway_port:
+            known = known.model_copy(update={"gateway_port": port})
+            write_model(folder.identity, known)
+        return known
+    from archlab.targets.ports import free_port
+
+    name = scenario or "ten-models"
+    scenario_folder(name)
+    made = LabIdentity(
+        lab=folder.name,
+        scenario=name,
+        seed=1 if seed_number is None else seed_number,
+        code_version=__version__,
+        gateway_port=port or free_port(DEFAULT_PORT),
+        state=LabState.SEEDING,
+        created=datetime.now(UTC),
+    )
+    write_model(folder.identity, made)
+    return made
+
+
+def _prepare(lab: Lab) -> None:
+    """Everything that units read at their start: keys, scenario, plan, policy, tokens."""
+    from archlab.policy.bundle import publish as publish_bundle
+
+    folder = lab.folder
+    identity.create_keys(folder)
+    for part in (folder.log, folder.conf, folder.policies, folder.releases, folder.snapshots, folder.predictions):
+        part.mkdir(parents=True, exist_ok=True, mode=0o700)
+    load_scenario(lab.content / "scenario.yaml")
+    publish(lab, lab.scenario)
+    write_model(folder.plan, layout(lab.name, lab.resolved, lab.identity.seed, lab.overrides))
+    write_atomic(folder.root / "known_columns.json", seed.known_columns(lab))
+    publish_bundle(folder)
+    for user in lab.declared.users:
+        identity.write_header_file(folder, user)
+
+
+def _start(lab: Lab, progress: Progress) -> None:
+    lab.target.apply(lab.plan, progress)
+    lab.control.post("/releases/reconcile", {})

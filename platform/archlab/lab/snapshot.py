@@ -1,0 +1,54 @@
+"""A lab's state right after seeding, kept aside: `reset` returns to it."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from pathlib import Path
+
+from archlab.settings import LabFolder
+
+PARTS = ("registry", "control", "releases", "features", "snapshots", "batch")
+GONE = ("predictions", "evidence")
+
+
+def exists(folder: LabFolder) -> bool:
+    """Whether there is a start to return to."""
+    return folder.start.is_dir()
+
+
+def save(folder: LabFolder) -> None:
+    """Copy the state aside, databases through SQLite's backup so that running writers do not matter."""
+    part = folder.root / "start.part"
+    shutil.rmtree(part, ignore_errors=True)
+    for name in PARTS:
+        source = folder.root / name
+        if source.is_dir():
+            shutil.copytree(source, part / name, copy_function=_copy, symlinks=True, ignore=_sqlite_extras)
+    shutil.rmtree(folder.start, ignore_errors=True)
+    part.rename(folder.start)
+
+
+def restore(folder: LabFolder) -> None:
+    """Put the saved state back; the lab must be stopped."""
+    for name in (*PARTS, *GONE):
+        shutil.rmtree(folder.root / name, ignore_errors=True)
+    for name in PARTS:
+        if (folder.start / name).is_dir():
+            shutil.copytree(folder.start / name, folder.root / name, symlinks=True)
+
+
+def _copy(source: str, target: str) -> str:
+    if not source.endswith(".db"):
+        return str(shutil.copy2(source, target))
+    reader, writer = sqlite3.connect(f"file:{Path(source)}?mode=ro", uri=True), sqlite3.connect(target)
+    try:
+        reader.backup(writer)
+    finally:
+        reader.close()
+        writer.close()
+    return target
+
+
+def _sqlite_extras(_folder: str, names: list[str]) -> list[str]:
+    return [name for name in names if name.endswith((".db-wal", ".db-shm", ".db-journal"))]
