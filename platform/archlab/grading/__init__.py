@@ -1,0 +1,1 @@
+"""Questions, evidence, verdicts and the gradebook. Reads evidence, never a running lab."""

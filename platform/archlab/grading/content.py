@@ -1,0 +1,149 @@
+"""A scenario's questions and the functions that know their answers."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from types import ModuleType
+from typing import Literal
+
+from pydantic import ValidationInfo, field_validator, model_validator
+
+from archlab.errors import NotFoundError, SpecError
+from archlab.grading import yamlfile
+from archlab.spec.base import Spec
+from archlab.spec.grading import Evidence, Question, QuestionKind, Truth
+from archlab.spec.scenario import Variant
+
+TruthFunction = Callable[[Evidence, Variant], Truth]
+"""Pure: what is right, from evidence alone."""
+
+GRADER = "1"
+"""Version of the rules in `archlab.grading.grade`; a change of them changes it."""
+
+_WITH_OPTIONS = (QuestionKind.CHOICE, QuestionKind.MULTI, QuestionKind.ORDER)
+_NUMBERS = (QuestionKind.NUMERIC, QuestionKind.PREDICT)
+
+
+class _Checked(Question):
+    """A question whose fields fit its kind."""
+
+    @field_validator("tolerance_percent", "near_percent")
+    @classmethod
+    def _sensible(cls, value: float | None, info: ValidationInfo) -> float | None:
+        if value is not None and not 0 < value <= 100:
+            raise ValueError(f"{info.field_name} is a percentage above 0")
+        return value
+
+    @model_validator(mode="after")
+    def _fits(self) -> _Checked:
+        if (self.kind in _WITH_OPTIONS) != bool(self.options):
+            raise ValueError(f"a question of kind {self.kind} {'needs' if not self.options else 'has no'} options")
+        if (self.kind in _NUMBERS) != (self.tolerance_percent is not None):
+            raise ValueError(f"tolerance_percent belongs to questions of kind numeric and predict, not {self.kind}")
+        if self.near_percent is not None and self.near_percent <= (self.tolerance_percent or 0):
+            raise ValueError("near_percent has to be wider than tolerance_percent")
+        keys = [o.key for o in self.options]
+        if len(set(keys)) != len(keys):
+            raise ValueError("two options share a key")
+        if sum(h.cost_percent for h in self.hints) > 100:
+            raise ValueError("the hints cost more than the question is worth")
+        return self
+
+
+class _File(Spec):
+    format: Literal["archlab/questions/v1"]
+    questions: tuple[_Checked, ...]
+
+    @model_validator(mode="after")
+    def _unique(self) -> _File:
+        ids = [q.id for q in self.questions]
+        twice = sorted({i for i in ids if ids.count(i) > 1})
+        if twice:
+            raise ValueError(f"two questions share the id {twice[0]}")
+        return self
+
+
+@dataclass(frozen=True, slots=True)
+class Pack:
+    """Questions and truths of one scenario."""
+
+    folder: Path
+    questions: tuple[Question, ...]
+    truths: Mapping[str, TruthFunction]
+    version: str
+    """Grader's version and digest of the content: equal versions grade alike."""
+
+    def question(self, name: str) -> Question:
+        """The question of that id.
+
+        Raises:
+            NotFoundError: there is none; names the closest.
+        """
+        for question in self.questions:
+            if question.id == name:
+                return question
+        close = get_close_matches(name, [q.id for q in self.questions], 1)
+        hint = f"Did you mean {close[0]}?" if close else "List them with: archlab questions"
+        raise NotFoundError(f"There is no question {name!r}.", hint)
+
+    def truth(self, question: Question) -> TruthFunction:
+        """The function that knows a question's answer."""
+        return self.truths[question.truth]
+
+
+def load(folder: Path) -> Pack:
+    """Read `questions.yaml` and `truths.py` of a scenario's folder.
+
+    Raises:
+        SpecError: a fault in either; names file, line, question and field.
+    """
+    document = yamlfile.read(folder / "questions.yaml")
+    questions = yamlfile.parse(document, _File).questions
+    module = load_module(folder / "truths.py")
+    truths: dict[str, TruthFunction] = {}
+    for index, question in enumerate(questions):
+        function = getattr(module, question.truth, None)
+        if not callable(function):
+            line = document.line(("questions", index, "truth"))
+            raise SpecError(
+                f"{document.path}, line {line} ({question.id}): truth: {folder / 'truths.py'} has no function "
+                f"{question.truth!r}."
+            )
+        truths[question.truth] = function
+    return Pack(folder, tuple(questions), truths, f"{GRADER}+{_content_digest(folder)}")
+
+
+def load_module(path: Path) -> ModuleType:
+    """Import a scenario's module from its file: content needs no installed name.
+
+    Raises:
+        SpecError: it is missing or fails to import.
+    """
+    if not path.is_file():
+        raise SpecError(f"{path} is missing.")
+    name = f"archlab_content_{hashlib.sha256(str(path).encode()).hexdigest()[:12]}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise SpecError(f"{path} is no Python module.")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        del sys.modules[name]
+        raise SpecError(f"{path} fails to import: {type(error).__name__}: {error}.") from error
+    return module
+
+
+def _content_digest(folder: Path) -> str:
+    """Over the questions and every module beside them, so that a truth's helpers count too."""
+    made = hashlib.sha256()
+    for path in [folder / "questions.yaml", *sorted(folder.glob("*.py"))]:
+        made.update(path.name.encode() + b"\0" + path.read_bytes())
+    return made.hexdigest()[:12]

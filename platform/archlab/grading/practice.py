@@ -1,0 +1,210 @@
+"""Practice on the learner's honour: take an answer, collect evidence, judge, record."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from archlab.grading import answers, grade
+from archlab.grading.content import Pack
+from archlab.grading.gradebook import Gradebook
+from archlab.grading.scoring import SPENDING, Standing, standing
+from archlab.grading.store import EvidenceStore
+from archlab.spec.grading import Attempt, Evidence, Forecast, Hint, HintUse, Question, QuestionKind, Truth, Verdict
+
+Collect = Callable[[], Evidence]
+"""Takes a picture of the running lab; may take a second."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of an answer."""
+
+    question: Question
+    verdict: Verdict | None
+    """None when a forecast was committed: there is nothing to judge yet."""
+    points: float
+    message: str
+    explanation: str = ""
+    """Shown once the question is settled."""
+
+
+@dataclass(frozen=True, slots=True)
+class Regraded:
+    """An attempt judged again from its evidence."""
+
+    attempt: Attempt
+    verdict: Verdict | None
+    """None when its evidence is gone or damaged."""
+    message: str
+
+    @property
+    def agrees(self) -> bool:
+        """Whether the verdict is still the same."""
+        return self.verdict is self.attempt.verdict
+
+
+class Practice:
+    """One lab's questions, gradebook and evidence.
+
+    Args:
+        pack: the scenario's questions and truths.
+        lab: the lab's folder; `gradebook.jsonl`, `evidence/` and `log/grading.log` are kept there.
+        collect: takes the lab's evidence.
+    """
+
+    def __init__(self, pack: Pack, lab: Path, collect: Collect) -> None:
+        self.pack = pack
+        self.book = Gradebook(lab / "gradebook.jsonl")
+        self.store = EvidenceStore(lab / "evidence")
+        self._log = lab / "log" / "grading.log"
+        self._collect = collect
+
+    def sheet(self) -> tuple[Standing, ...]:
+        """Where the learner stands with every question."""
+        entries = self.book.entries()
+        return tuple(standing(q, entries) for q in self.pack.questions)
+
+    def standing(self, question: str) -> Standing:
+        """Where the learner stands with one question."""
+        return standing(self.pack.question(question), self.book.entries())
+
+    def hint(self, question: str) -> tuple[Hint, ...]:
+        """Take the next hint (it costs) and show all taken so far; when there is no further one, nothing is taken."""
+        stand = self.standing(question)
+        hints = stand.question.hints
+        if stand.hints < len(hints) and not stand.settled:
+            cost = hints[stand.hints].cost_percent
+            self.book.append(HintUse, question=stand.question.id, hint=stand.hints + 1, cost_percent=cost)
+            return hints[: stand.hints + 1]
+        return hints if stand.settled else hints[: stand.hints]
+
+    def answer(self, question: str, raw: str) -> Outcome:
+        """Judge an answer, or commit a forecast; what was decided is in the gradebook when this returns."""
+        asked = self.pack.question(question)
+        try:
+            value = answers.parse(asked, raw)
+        except answers.InvalidAnswer as error:
+            return Outcome(asked, Verdict.INVALID, 0.0, str(error))
+        evidence = self._collect()
+        if asked.kind is QuestionKind.PREDICT:
+            return self._commit(asked, value, evidence)
+        return self._judge(asked, value, evidence)
+
+    def grade(self, questions: Sequence[str] = ()) -> tuple[Outcome, ...]:
+        """Judge state questions as the lab stands now, and forecasts whose experiment has run."""
+        wanted = [self.pack.question(q) for q in questions] or list(self.pack.questions)
+        graded = [q for q in wanted if q.kind in (QuestionKind.STATE, QuestionKind.PREDICT)]
+        if not graded:
+            return ()
+        evidence = self._collect()
+        return tuple(self._grade(q, evidence) for q in graded)
+
+    def regrade(self) -> tuple[Regraded, ...]:
+        """Judge every attempt again from its stored evidence; the lab may be gone. Changes nothing."""
+        return tuple(self._regraded(e) for e in self.book.entries() if isinstance(e, Attempt))
+
+    def _regraded(self, attempt: Attempt) -> Regraded:
+        from archlab.errors import UserError
+
+        try:
+            question = self.pack.question(attempt.question)
+            evidence = self.store.get(attempt.evidence)
+        except UserError as error:
+            return Regraded(attempt, None, str(error))
+        judged = grade.grade(question, self._truth(question, evidence), attempt.answer)
+        return Regraded(attempt, judged.verdict, judged.message)
+
+    def _grade(self, question: Question, evidence: Evidence) -> Outcome:
+        if question.kind is QuestionKind.STATE:
+            return self._judge(question, None, evidence)
+        stand = self.standing(question.id)
+        if stand.forecast is None:
+            return self._without_forecast(stand, evidence)
+        return self._judge(question, stand.forecast.answer, evidence)
+
+    def _without_forecast(self, stand: Standing, evidence: Evidence) -> Outcome:
+        if stand.last is not None and stand.last.verdict in SPENDING:
+            explanation = grade.grade(
+                stand.question, self._truth(stand.question, evidence), stand.last.answer
+            ).explanation
+            return Outcome(stand.question, stand.last.verdict, stand.last.points, stand.last.message, explanation)
+        return Outcome(stand.question, Verdict.BLOCKED, 0.0, self._first_forecast(stand.question, evidence))
+
+    def _first_forecast(self, question: Question, evidence: Evidence) -> str:
+        if _has_run(self._truth(question, evidence)):
+            return _RAN_BEFORE
+        return f"Commit a forecast before the experiment: archlab answer {question.id} VALUE"
+
+    def _commit(self, question: Question, value: float, evidence: Evidence) -> Outcome:
+        """Keep a forecast while the experiment has not run; say so openly when it has."""
+        truth = self._truth(question, evidence)
+        if isinstance(truth, grade.Grade):
+            return self._recorded(question, value, evidence, truth)
+        earlier = self.standing(question.id).forecast
+        if _has_run(truth):
+            message = _RAN_BEFORE
+            if earlier is not None:
+                message = (
+                    f"The experiment has run, so your forecast of {earlier.answer:g} stands. "
+                    f"See what it is worth: archlab grade {question.id}"
+                )
+            return Outcome(question, Verdict.BLOCKED, 0.0, message)
+        self.book.append(Forecast, question=question.id, answer=value, evidence=self.store.put(evidence))
+        replaced = f" It replaces {earlier.answer:g}." if earlier is not None else ""
+        unit = f" {question.unit}" if question.unit else ""
+        return Outcome(question, None, 0.0, f"Forecast committed: {value:g}{unit}.{replaced} Next: {truth.blocked}")
+
+    def _judge(self, question: Question, value: Any, evidence: Evidence) -> Outcome:
+        return self._recorded(question, value, evidence, grade.grade(question, self._truth(question, evidence), value))
+
+    def _recorded(self, question: Question, value: Any, evidence: Evidence, judged: grade.Grade) -> Outcome:
+        stand = self.standing(question.id)
+        points = round(stand.attainable * judged.share, 2)
+        if judged.trace:
+            self._keep_trace(question, judged.trace)
+        if not _says_the_same(question, stand.last, judged):
+            self.book.append(
+                Attempt,
+                question=question.id,
+                answer=value,
+                verdict=judged.verdict,
+                points=points,
+                message=judged.message,
+                evidence=self.store.put(evidence),
+                variant=evidence.variant,
+                grader_version=self.pack.version,
+            )
+            stand = self.standing(question.id)
+        shown = stand.settled or (question.kind is QuestionKind.PREDICT and judged.verdict in SPENDING)
+        points = max(points, stand.points) if question.kind is QuestionKind.STATE else points
+        return Outcome(question, judged.verdict, points, judged.message, judged.explanation if shown else "")
+
+    def _truth(self, question: Question, evidence: Evidence) -> Truth | grade.Grade:
+        return grade.ask(self.pack.truth(question), evidence, evidence.variant)
+
+    def _keep_trace(self, question: Question, trace: str) -> None:
+        self._log.parent.mkdir(parents=True, exist_ok=True)
+        with self._log.open("a") as file:
+            file.write(f"{question.id}\n{trace}\n")
+
+
+_RAN_BEFORE = (
+    "The experiment ran before a forecast was committed, and a forecast after the fact is none. "
+    "`archlab reset` takes the lab back to its start; commit a forecast there first."
+)
+
+
+def _has_run(truth: Truth | grade.Grade) -> bool:
+    return isinstance(truth, Truth) and not truth.blocked
+
+
+def _says_the_same(question: Question, last: Attempt | None, judged: grade.Grade) -> bool:
+    """Looking at an unchanged state again adds nothing to the gradebook."""
+    return (
+        question.kind is QuestionKind.STATE
+        and last is not None
+        and (last.verdict, last.message) == (judged.verdict, judged.message)
+    )

@@ -1,0 +1,67 @@
+"""Practice scoring: repeated attempts and hints cost, the best attempt counts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from archlab.grading.gradebook import Entry
+from archlab.spec.grading import Attempt, Forecast, HintUse, Question, QuestionKind, Verdict
+
+ATTEMPT_SHARES = (1.0, 0.7, 0.4)
+"""What the first, second and third attempt can earn; later ones earn nothing. State questions do not decay."""
+
+SPENDING = (Verdict.CORRECT, Verdict.PARTIAL, Verdict.INCORRECT)
+"""Verdicts that spend an attempt."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where a learner stands with one question."""
+
+    question: Question
+    spent: int
+    hints: int
+    hint_cost_percent: int
+    points: float
+    """Of the best attempt."""
+    last: Attempt | None
+    forecast: Forecast | None
+    """Committed and not yet graded."""
+
+    @property
+    def attempt_share(self) -> float:
+        """What the next attempt can earn, as a share of the question's points, before hints."""
+        if self.question.kind is QuestionKind.STATE:
+            return 1.0
+        return ATTEMPT_SHARES[self.spent] if self.spent < len(ATTEMPT_SHARES) else 0.0
+
+    @property
+    def attainable(self) -> float:
+        """Points that the next attempt can earn."""
+        return round(self.question.points * self.attempt_share * (1 - self.hint_cost_percent / 100), 2)
+
+    @property
+    def settled(self) -> bool:
+        """Right once, or nothing more to earn: the explanation may be shown."""
+        return self.attempt_share == 0 or (self.last is not None and self.last.verdict is Verdict.CORRECT)
+
+
+def standing(question: Question, entries: Sequence[Entry]) -> Standing:
+    """Where the gradebook says that a question stands."""
+    own = [e for e in entries if e.question == question.id]
+    attempts = [e for e in own if isinstance(e, Attempt)]
+    hints = [e for e in own if isinstance(e, HintUse)]
+    forecasts = [e for e in own if isinstance(e, Forecast)]
+    spending = [a for a in attempts if a.verdict in SPENDING]
+    graded_until = spending[-1].sequence if spending else 0
+    open_forecast = forecasts[-1] if forecasts and forecasts[-1].sequence > graded_until else None
+    return Standing(
+        question=question,
+        spent=len(spending),
+        hints=len(hints),
+        hint_cost_percent=min(100, sum(h.cost_percent for h in hints)),
+        points=max((a.points for a in attempts), default=0.0),
+        last=attempts[-1] if attempts else None,
+        forecast=open_forecast,
+    )

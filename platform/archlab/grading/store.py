@@ -1,0 +1,57 @@
+"""Evidence on disk: canonical JSON, compressed, addressed by its digest."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import zlib
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from archlab.errors import NotFoundError, SpecError
+from archlab.files import write_atomic
+from archlab.grading.canonical import canonical
+from archlab.spec.grading import Evidence
+
+
+class EvidenceStore:
+    """`<lab>/evidence/<sha256>.json.gz`; the digest is of the JSON, so that it outlives a new compressor."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def path(self, sha256: str) -> Path:
+        """Where evidence of that digest is kept."""
+        return self._folder / f"{sha256}.json.gz"
+
+    def put(self, evidence: Evidence) -> str:
+        """Keep evidence; its digest. Keeping it twice changes nothing."""
+        data = canonical(evidence.model_dump(mode="json"))
+        sha256 = hashlib.sha256(data).hexdigest()
+        if not self.path(sha256).exists():
+            write_atomic(self.path(sha256), gzip.compress(data, mtime=0))
+        return sha256
+
+    def get(self, sha256: str) -> Evidence:
+        """The evidence of that digest.
+
+        Raises:
+            NotFoundError: it is not here.
+            SpecError: the file is damaged or was changed.
+        """
+        path = self.path(sha256)
+        try:
+            data = gzip.decompress(path.read_bytes())
+        except FileNotFoundError:
+            raise NotFoundError(f"The evidence {sha256[:12]} is not in {self._folder}.") from None
+        except (OSError, EOFError, zlib.error) as error:
+            raise SpecError(f"{path} is damaged: {error}.", "What it graded can't be regraded.") from None
+        if (found := hashlib.sha256(data).hexdigest()) != sha256:
+            raise SpecError(f"{path} was changed: its digest is {found[:12]}.", "What it graded can't be regraded.")
+        try:
+            return Evidence.model_validate_json(data)
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join(str(p) for p in first["loc"])
+            raise SpecError(f"{path} is of another version of archlab: {place}: {first['msg']}.") from None
