@@ -1,0 +1,88 @@
+"""Upstreams: the first N replicas of a server unit, the registry, control; all behind unix sockets.
+
+A cluster is named after what is in it (`online.2`), so its members never change: a model that moves gets another
+cluster, and nothing that carries requests is replaced under them. Models of one pool share its health checks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from archlab.gateway.messages import Message, pipe, seconds, typed
+from archlab.settings import LabFolder
+from archlab.spec.plan import Plan, Role
+
+HEALTH_INTERVAL_S = 0.5
+HEALTH_TIMEOUT_S = 2.0
+IDLE_TIMEOUT_S = 30
+"""Shorter than the servers' keep-alive, so that the side that sends requests is the one that closes."""
+MAX_IN_FLIGHT = 4096
+
+
+def cluster_name(unit: str, replicas: int) -> str:
+    """Name of the cluster that holds the first `replicas` of a unit."""
+    return f"{unit}.{replicas}"
+
+
+def clusters(plan: Plan, folder: LabFolder) -> list[Message]:
+    """Every upstream that the plan's routes lead to, sorted by name."""
+    wanted = {(b.unit, b.replicas) for route in plan.routes for b in route.backends}
+    wanted |= {(u.name, u.replicas) for u in plan.units if u.role is Role.SERVER}
+    pools = [_pool(unit, replicas, folder) for unit, replicas in sorted(wanted)]
+    singles = [_cluster(name, [folder.socket(name)]) for name in ("control", "registry")]
+    return sorted([*pools, *singles], key=lambda c: str(c["name"]))
+
+
+def _pool(unit: str, replicas: int, folder: LabFolder) -> Message:
+    sockets = [folder.socket(f"{unit}-{index}") for index in range(replicas)]
+    return {
+        **_cluster(cluster_name(unit, replicas), sockets),
+        "health_checks": [_health_check()],
+        "outlier_detection": _outliers(),
+        # With every replica unhealthy, which on a busy laptop may be a false alarm, asking one beats refusing.
+        "common_lb_config": {"healthy_panic_threshold": {"value": 1}},
+    }
+
+
+def _cluster(name: str, sockets: Sequence[Path]) -> Message:
+    endpoints = [{"endpoint": {"address": pipe(socket)}} for socket in sockets]
+    limits = dict.fromkeys(("max_connections", "max_pending_requests", "max_requests", "max_retries"), MAX_IN_FLIGHT)
+    options = typed(
+        "http-options",
+        common_http_protocol_options={"idle_timeout": seconds(IDLE_TIMEOUT_S)},
+        explicit_http_config={"http_protocol_options": {}},
+    )
+    return {
+        **typed("cluster", name=name, type="STATIC", lb_policy="ROUND_ROBIN", connect_timeout=seconds(1)),
+        "load_assignment": {"cluster_name": name, "endpoints": [{"lb_endpoints": endpoints}]},
+        "circuit_breakers": {"thresholds": [limits]},
+        "typed_extension_protocol_options": {"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": options},
+    }
+
+
+def _health_check() -> Message:
+    interval = seconds(HEALTH_INTERVAL_S)
+    return {
+        "timeout": seconds(HEALTH_TIMEOUT_S),
+        "interval": interval,
+        "no_traffic_interval": interval,
+        "no_traffic_healthy_interval": interval,
+        "unhealthy_threshold": 2,
+        "healthy_threshold": 1,
+        "http_health_check": {"path": "/v2/health/ready"},
+    }
+
+
+def _outliers() -> Message:
+    """Take a replica out after three failures in a row, before the next health check finds it; never more than half."""
+    return {
+        "consecutive_gateway_failure": 3,
+        "enforcing_consecutive_gateway_failure": 100,
+        "enforcing_consecutive_5xx": 0,
+        "enforcing_success_rate": 0,
+        "interval": seconds(1),
+        "base_ejection_time": seconds(2),
+        "max_ejection_time": seconds(10),
+        "max_ejection_percent": 50,
+    }

@@ -1,0 +1,138 @@
+"""The listener on the loopback interface: canonical paths, identity, answers of its own in JSON, access log."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from archlab.gateway import limits
+from archlab.gateway.messages import Message, file_source, seconds, typed
+from archlab.gateway.routes import JWT_FILTER, NAME, REQUIREMENT
+from archlab.identity import AUDIENCE, issuer
+
+ADDRESS = "127.0.0.1"
+IDENTITY = {"x-archlab-user": "sub", "x-archlab-team": "team", "x-archlab-scope": "scope"}
+"""Headers that only the gateway sets, each from a claim of the checked token."""
+COOKIE = "archlab_token"
+
+
+def listener(lab: str, port: int, jwks: str, log: Path, routes: Path) -> Message:
+    """Listens on 127.0.0.1 only; takes its routes from the file that `routes` goes to."""
+    address = {"socket_address": {"address": ADDRESS, "port_value": port}}
+    manager = {
+        "name": "envoy.filters.network.http_connection_manager",
+        "typed_config": _manager(lab, jwks, log, routes),
+    }
+    return typed("listener", name=f"gateway-{port}", address=address, filter_chains=[{"filters": [manager]}])
+
+
+def _manager(lab: str, jwks: str, log: Path, routes: Path) -> Message:
+    return typed(
+        "connection-manager",
+        stat_prefix="gateway",
+        codec_type="AUTO",
+        rds={"route_config_name": NAME, "config_source": file_source(routes)},
+        # Canonical paths before anything is matched: nobody walks round a route with dots, doubled or escaped slashes.
+        normalize_path=True,
+        merge_slashes=True,
+        path_with_escaped_slashes_action="REJECT_REQUEST",
+        use_remote_address=True,
+        preserve_external_request_id=True,
+        always_set_request_id_in_response=True,
+        request_id_extension={"typed_config": typed("request-id", pack_trace_reason=False)},
+        early_header_mutation_extensions=[_cleaned()],
+        common_http_protocol_options={
+            "headers_with_underscores_action": "DROP_HEADER",
+            "idle_timeout": seconds(300),
+        },
+        request_headers_timeout=seconds(10),
+        stream_idle_timeout=seconds(120),
+        http_filters=[
+            {"name": JWT_FILTER, "typed_config": _authentication(lab, jwks)},
+            {"name": limits.FILTER, "typed_config": typed("rate-limit", stat_prefix="team")},
+            {"name": "envoy.filters.http.router", "typed_config": typed("router", suppress_envoy_headers=True)},
+        ],
+        local_reply_config=_replies(),
+        access_log=_access_log(log),
+    )
+
+
+def _cleaned() -> Message:
+    """Removes, before a route is chosen, what only the gateway may say, and headers that steer Envoy itself."""
+    mutations: list[Message] = [{"remove": name} for name in IDENTITY]
+    mutations.append({"remove_on_match": {"key_matcher": {"prefix": "x-envoy-", "ignore_case": True}}})
+    return {
+        "name": "envoy.http.early_header_mutation.header_mutation",
+        "typed_config": typed("early-headers", mutations=mutations),
+    }
+
+
+def _authentication(lab: str, jwks: str) -> Message:
+    provider = {
+        "issuer": issuer(lab),
+        "audiences": [AUDIENCE],
+        "require_expiration": True,
+        "local_jwks": {"inline_string": jwks},
+        "from_headers": [{"name": "Authorization", "value_prefix": "Bearer "}],
+        "from_cookies": [COOKIE],
+        "forward": True,
+        "claim_to_headers": [{"header_name": header, "claim_name": claim} for header, claim in IDENTITY.items()],
+    }
+    token = {"provider_name": "lab"}
+    return typed(
+        "jwt",
+        providers={"lab": provider},
+        requirement_map={REQUIREMENT: token},
+        rules=[{"match": {"prefix": "/"}, "requires": token}],
+    )
+
+
+def _replies() -> Message:
+    """Answers that Envoy gives itself are `{"error": ..., "remedy": ...}`, as control's are."""
+    remedies = {
+        400: ("The gateway can't read this request (%RESPONSE_CODE_DETAILS%).", "Paths take no escaped slashes."),
+        401: ("%LOCAL_REPLY_BODY%.", 'Send -H "Authorization: Bearer $(archlab token)".'),
+        429: ("Your team's limit of requests per second is used up.", "Ask less often, or raise the team's limit."),
+        503: ("No replica answers: %LOCAL_REPLY_BODY%.", "See: archlab status"),
+        504: ("No answer in time.", "See: archlab status"),
+    }
+    return {
+        "mappers": [_mapper(code, error, remedy) for code, (error, remedy) in remedies.items()],
+        "body_format": {"json_format": {"error": "%LOCAL_REPLY_BODY%"}},
+    }
+
+
+def _mapper(code: int, error: str, remedy: str) -> Message:
+    comparison = {"op": "EQ", "value": {"default_value": code, "runtime_key": "unused"}}
+    return {
+        "filter": {"status_code_filter": {"comparison": comparison}},
+        "body_format_override": {"json_format": {"error": error, "remedy": remedy}},
+    }
+
+
+def _access_log(path: Path) -> list[Message]:
+    """One JSON line per request; neither tokens nor queries, and not the path of a login, which holds its code."""
+    fields = {
+        "t": "%START_TIME%",
+        "request_id": "%REQ(X-REQUEST-ID)%",
+        "route": "%ROUTE_NAME%",
+        "method": "%REQ(:METHOD)%",
+        "status": "%RESPONSE_CODE%",
+        "flags": "%RESPONSE_FLAGS%",
+        "upstream": "%UPSTREAM_HOST%",
+        "attempts": "%UPSTREAM_REQUEST_ATTEMPT_COUNT%",
+        "ms": "%DURATION%",
+        "bytes_in": "%BYTES_RECEIVED%",
+        "bytes_out": "%BYTES_SENT%",
+        "user": "%REQ(X-ARCHLAB-USER)%",
+        "team": "%REQ(X-ARCHLAB-TEAM)%",
+    }
+    login = {"name": ":path", "string_match": {"prefix": "/login/"}}
+    return [
+        _log(path, {**fields, "path": "%PATH(NQ)%"}, {"header_filter": {"header": {**login, "invert_match": True}}}),
+        _log(path, fields, {"header_filter": {"header": login}}),
+    ]
+
+
+def _log(path: Path, fields: dict[str, str], which: Message) -> Message:
+    config = typed("file-log", path=str(path), log_format={"json_format": fields})
+    return {"name": "envoy.access_loggers.file", "filter": which, "typed_config": config}
