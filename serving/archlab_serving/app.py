@@ -1,0 +1,205 @@
+"""The ASGI application: `uvicorn archlab_serving.app:app --uds SOCKET`, configured by `ARCHLAB_SERVING_*`."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator
+from typing import Any
+
+import orjson
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+from . import __version__
+from .errors import ServingError, UnavailableError
+from .inference import Inference, error_response
+from .metrics import Metrics
+from .prediction_log import PredictionLog
+from .repository import ServedModel
+from .runtime import INPUT, Table
+from .settings import Settings
+from .watcher import Watcher
+
+FLUSH_S = 0.2
+_MODELS = "/v2/models/"
+_INFER = "/infer"
+
+
+class Server:
+    """One server's parts, wired; lives from ASGI's start-up to its shutdown."""
+
+    def __init__(self, settings: Settings, runtime: str = "uvicorn") -> None:
+        self.settings = settings
+        self.metrics = Metrics(settings, runtime)
+        self.log = PredictionLog(settings.prediction_log, self.metrics)
+        self.watcher = Watcher(settings, self.metrics)
+        self.inference = Inference(settings, self.watcher, self.metrics, self.log)
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def start(self) -> None:
+        """Begins to follow the feed and to write the log; returns at once."""
+        self._tasks = [asyncio.create_task(self.watcher.follow()), asyncio.create_task(self._flush())]
+
+    async def stop(self) -> None:
+        """Ends the tasks and writes what the log still holds; requests must be done."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self.inference.close()
+        self.watcher.close()
+        self.log.flush()
+
+    async def _flush(self) -> None:
+        while True:
+            await asyncio.sleep(FLUSH_S)
+            if self.log.pending:
+                await asyncio.to_thread(self.log.flush)
+
+
+class App:
+    """Sends inference straight to its endpoint and everything else through Starlette.
+
+    Args:
+        settings: None reads the environment at start-up, so that importing the module needs none.
+        runtime: what packages the server; a label of `archlab_server_info`.
+    """
+
+    def __init__(self, settings: Settings | None = None, runtime: str = "uvicorn") -> None:
+        self._settings = settings
+        self._runtime = runtime
+        self._server: Server | None = None
+        self._starlette = Starlette(
+            routes=[
+                Route("/v2", self._about_server),
+                Route("/v2/health/live", self._live),
+                Route("/v2/health/ready", self._ready),
+                Route("/v2/models/{model}", self._about_model),
+                Route("/v2/models/{model}/ready", self._model_ready),
+                Route("/v2/models/{model}/versions/{version}", self._about_model),
+                Route("/v2/models/{model}/versions/{version}/ready", self._model_ready),
+                Route("/metrics", self._metrics),
+            ],
+            lifespan=self.lifespan,
+            exception_handlers={ServingError: _serving_error, HTTPException: _http_error, Exception: _our_error},
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers one ASGI scope."""
+        if scope["type"] == "http" and scope["method"] == "POST" and self._server is not None:
+            path: str = scope["path"]
+            if path.startswith(_MODELS) and path.endswith(_INFER):
+                model, _, version = path[len(_MODELS) : -len(_INFER)].partition("/versions/")
+                await self._server.inference.serve(scope, receive, send, model, version)
+                return
+        await self._starlette(scope, receive, send)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(self, _: object) -> AsyncIterator[None]:
+        """Starts the server; on the way out its requests are done already."""
+        _log_to_stderr()
+        server = Server(self._settings or Settings.from_environment(), self._runtime)
+        server.start()
+        self._server = server
+        try:
+            yield
+        finally:
+            self._server = None
+            await server.stop()
+
+    @property
+    def server(self) -> Server:
+        """The running server.
+
+        Raises:
+            UnavailableError: the application has not been started.
+        """
+        if self._server is None:
+            raise UnavailableError("the server is starting or stopping")
+        return self._server
+
+    async def _about_server(self, _: Request) -> Response:
+        return _json({"name": "archlab-serving", "version": __version__, "extensions": ["binary_tensor_data"]})
+
+    async def _live(self, _: Request) -> Response:
+        return _json({"live": True})
+
+    async def _ready(self, _: Request) -> Response:
+        ready = self.server.watcher.ready
+        return _json({"ready": ready}, 200 if ready else 503)
+
+    async def _about_model(self, request: Request) -> Response:
+        served = self._select(request)
+        versions = self.server.watcher.loaded.models[served.release.model].by_version
+        return _json(_metadata(served, sorted(versions)))
+
+    async def _model_ready(self, request: Request) -> Response:
+        served = self._select(request)
+        return _json({"name": served.release.model, "version": served.release.version, "ready": True})
+
+    async def _metrics(self, _: Request) -> Response:
+        text = await asyncio.to_thread(self.server.metrics.text)
+        return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")
+
+    def _select(self, request: Request) -> ServedModel:
+        parameters = request.path_params
+        return self.server.watcher.loaded.select(parameters["model"], parameters.get("version", ""))
+
+
+def _metadata(served: ServedModel, versions: list[str]) -> dict[str, Any]:
+    release = served.release
+    table = isinstance(served.backend, Table)
+    inputs = [{"name": key, "datatype": "BYTES", "shape": [-1]} for key in release.table_keys]
+    if not table:
+        inputs = [{"name": INPUT, "datatype": "FP32", "shape": [-1, len(release.columns)]}]
+    return {
+        "name": release.model,
+        "versions": versions,
+        "platform": "archlab_table" if table else "onnxruntime_onnx",
+        "inputs": inputs,
+        "outputs": [{"name": "prediction", "datatype": "FP32", "shape": [-1, 1]}],
+        "parameters": {
+            "release": release.id,
+            "version": release.version,
+            "role": release.role,
+            "team": release.team,
+            "keys": list(release.keys),
+            "columns": [{"name": column.name, "source": column.source} for column in release.columns],
+        },
+    }
+
+
+def _json(document: dict[str, Any], status: int = 200) -> Response:
+    return Response(orjson.dumps(document), status, media_type="application/json")
+
+
+async def _serving_error(_: Request, error: Exception) -> Response:
+    assert isinstance(error, ServingError)
+    status, headers, body = error_response(error)
+    return Response(body, status, {name.decode(): value.decode() for name, value in headers})
+
+
+async def _http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    return _json({"error": f"{request.method} {request.url.path}: {error.detail}"}, error.status_code)
+
+
+async def _our_error(request: Request, error: Exception) -> Response:
+    return _json({"error": f"{request.method} {request.url.path}: {type(error).__name__} in the server"}, 500)
+
+
+def _log_to_stderr() -> None:
+    logger = logging.getLogger("archlab_serving")
+    if not logger.handlers:
+        handler = logging.StreamHandler()
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+        logger.addHandler(handler)
+        logger.setLevel(logging.INFO)
+
+
+app = App()

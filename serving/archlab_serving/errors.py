@@ -1,0 +1,71 @@
+"""What can go wrong, and the HTTP status that it becomes."""
+
+from __future__ import annotations
+
+
+class ServingError(Exception):
+    """A request that can't be answered; the message goes to the caller."""
+
+    status = 500
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
+class BadRequestError(ServingError):
+    """The request contradicts the protocol or the model's contract; the message names the tensor."""
+
+    status = 400
+
+
+class UnknownModelError(ServingError):
+    """No such model, version or row of a table."""
+
+    status = 404
+
+
+class MethodNotAllowedError(ServingError):
+    """The path exists, the method doesn't fit it."""
+
+    status = 405
+
+
+class BodyTooLargeError(ServingError):
+    """More bytes than the server takes."""
+
+    status = 413
+
+
+class UnsupportedEncodingError(ServingError):
+    """A Content-Encoding that the server can't undo."""
+
+    status = 415
+
+
+class UnavailableError(ServingError):
+    """The server can't answer now; another replica, or this one later, may."""
+
+    status = 503
+
+
+class ConfigurationError(ValueError):
+    """The environment doesn't say what the server needs to start."""
+
+
+class FeedError(ValueError):
+    """The release feed can't be read as one; the last good one stays in force."""
+
+
+class RefusedReleaseError(Exception):
+    """A release that must not be served.
+
+    Args:
+        reason: one of `unreadable`, `path`, `digest`, `key`, `signature`, `decision`, `contract`; a metric's label.
+        message: what was found.
+    """
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.message = message

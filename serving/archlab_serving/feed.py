@@ -1,0 +1,174 @@
+"""The release feed: what should be loaded, and the proof that it may be.
+
+Reads the JSON of `archlab.spec.release` without importing it.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
+
+from .errors import FeedError, RefusedReleaseError
+
+FEED_FORMAT = "archlab/release-feed/v1"
+REQUEST_SOURCE = "request"
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of the input matrix; `source` is `request` or a feature view's name."""
+
+    name: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """One servable version; the fields are those of `archlab.spec.release.Release` that a server needs."""
+
+    id: str
+    model: str
+    version: str
+    team: str
+    kind: str
+    pool: str
+    sha256: str
+    path: str
+    decision_id: str
+    decision_sha256: str
+    source_sha256: str
+    columns: tuple[Column, ...]
+    keys: tuple[str, ...]
+    table_keys: tuple[str, ...]
+    role: str
+    signature: str
+
+    def statement(self) -> bytes:
+        """The bytes that the signature covers: canonical JSON, sorted keys, no blanks."""
+        names = ("decision_id", "decision_sha256", "id", "kind", "model", "sha256", "source_sha256", "version")
+        return orjson.dumps({name: getattr(self, name) for name in names}, option=orjson.OPT_SORT_KEYS)
+
+
+@dataclass(frozen=True, slots=True)
+class Feed:
+    """The releases of one pool at one sequence."""
+
+    sequence: int
+    releases: tuple[Release, ...]
+
+
+def read_feed(path: Path, pool: str) -> Feed:
+    """The pool's part of the feed.
+
+    Raises:
+        FeedError: the file is missing, damaged, or not a release feed.
+    """
+    try:
+        document = orjson.loads(path.read_bytes())
+    except OSError as error:
+        raise FeedError(f"{path}: {error.strerror or error}") from error
+    except orjson.JSONDecodeError as error:
+        raise FeedError(f"{path}: not JSON: {error}") from error
+    try:
+        _check_format(document["format"])
+        releases = tuple(_release(entry) for entry in document["releases"] if entry["pool"] == pool)
+        return Feed(int(document["sequence"]), releases)
+    except KeyError as error:
+        raise FeedError(f"{path}: field {error} is missing") from error
+    except (TypeError, ValueError) as error:
+        raise FeedError(f"{path}: {error}") from error
+
+
+def read_public_key(path: Path) -> Ed25519PublicKey:
+    """The key that releases are signed with.
+
+    Raises:
+        RefusedReleaseError: there is no such key, so nothing can be trusted.
+    """
+    try:
+        key = load_pem_public_key(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise RefusedReleaseError("key", f"{path}: {error}") from error
+    if not isinstance(key, Ed25519PublicKey):
+        raise RefusedReleaseError("key", f"{path}: not an Ed25519 public key")
+    return key
+
+
+def verify(release: Release, key: Ed25519PublicKey) -> None:
+    """Checks the signature, and that the allow decision names this very digest.
+
+    Raises:
+        RefusedReleaseError: it does not hold.
+    """
+    try:
+        key.verify(base64.b64decode(release.signature, validate=True), release.statement())
+    except (InvalidSignature, binascii.Error) as error:
+        raise RefusedReleaseError("signature", f"the signature of {release.id} does not verify") from error
+    if release.decision_sha256 != release.source_sha256:
+        raise RefusedReleaseError(
+            "decision",
+            f"decision {release.decision_id} allows {release.decision_sha256[:12]}…, "
+            f"{release.id} comes from {release.source_sha256[:12]}…",
+        )
+    if release.kind == "onnx" and release.source_sha256 != release.sha256:
+        raise RefusedReleaseError(
+            "decision", f"{release.id} is not the file that decision {release.decision_id} allows"
+        )
+
+
+def read_blob(folder: Path, release: Release) -> bytes:
+    """The release's file, once its digest is right.
+
+    Raises:
+        RefusedReleaseError: the file is outside the feed's folder, missing, or another one.
+    """
+    path = (folder / release.path).resolve()
+    if not path.is_relative_to(folder.resolve()):
+        raise RefusedReleaseError("path", f"{release.id} names {release.path!r}, outside the feed's folder")
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise RefusedReleaseError("unreadable", f"{path}: {error.strerror or error}") from error
+    found = hashlib.sha256(data).hexdigest()
+    if found != release.sha256:
+        raise RefusedReleaseError("digest", f"{path}: SHA-256 is {found[:12]}…, {release.id} is {release.sha256[:12]}…")
+    return data
+
+
+def _check_format(found: object) -> None:
+    if found != FEED_FORMAT:
+        raise ValueError(f"format is {found!r}, expected {FEED_FORMAT!r}")
+
+
+def _release(entry: Mapping[str, Any]) -> Release:
+    texts = {name: _text(entry, name) for name in _TEXTS}
+    return Release(
+        **texts,
+        columns=tuple(Column(_text(column, "name"), _text(column, "source")) for column in entry["columns"]),
+        keys=tuple(entry["keys"]),
+        table_keys=tuple(entry.get("table_keys", ())),
+        role=entry.get("role", "champion"),
+    )
+
+
+_TEXTS = (
+    *("id", "model", "version", "team", "kind", "pool", "sha256", "path"),
+    *("decision_id", "decision_sha256", "source_sha256", "signature"),
+)
+
+
+def _text(entry: Mapping[str, Any], name: str) -> str:
+    value = entry[name]
+    if not isinstance(value, str):
+        raise TypeError(f"field {name!r} is {value!r}, a text is needed")
+    return value

@@ -1,0 +1,86 @@
+"""What the server counts, in Prometheus' text format; the names are in docs/interfaces.md."""
+
+from __future__ import annotations
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    disable_created_metrics,
+    generate_latest,
+)
+
+from .settings import Settings
+
+_SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
+
+
+class Metrics:
+    """One process's metrics, in a registry of their own."""
+
+    def __init__(self, settings: Settings, runtime: str = "uvicorn") -> None:
+        disable_created_metrics()  # type: ignore[no-untyped-call]
+        self.registry = CollectorRegistry(auto_describe=False)
+        ProcessCollector(registry=self.registry)
+        identity = ("team", "model", "version")
+        self.requests = self._counter("archlab_inference_requests", "Inference requests", (*identity, "code"))
+        self.cpu_seconds = self._counter(
+            "archlab_inference_cpu_seconds", "Thread CPU time of parsing, feature look-up and inference", identity
+        )
+        self.seconds = Histogram(
+            "archlab_inference_seconds",
+            "Time from the whole request read to the answer made",
+            ("model", "version"),
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
+        self.loaded = self._gauge("archlab_model_loaded", "Releases being served", ("model", "version", "release"))
+        self.refused = self._counter("archlab_release_refused", "Releases refused", ("model", "reason"))
+        self.feed_sequence = self._gauge("archlab_release_feed_sequence", "Sequence of the feed in force")
+        self.feed_errors = self._counter("archlab_release_feed_errors", "Feeds that could not be read")
+        self.snapshot_sequence = self._gauge("archlab_feature_snapshot_sequence", "Sequence of the snapshot in force")
+        self.snapshot_errors = self._counter("archlab_feature_snapshot_errors", "Snapshots that could not be read")
+        self.feature_age = self._gauge(
+            "archlab_feature_age_seconds",
+            "Business time between the view's materialisation and the snapshot",
+            ("view",),
+        )
+        self.log_dropped = self._counter("archlab_prediction_log_dropped", "Prediction records given up")
+        self.log_errors = self._counter("archlab_prediction_log_errors", "Writes of the prediction log that failed")
+        self.in_flight = self._gauge("archlab_inference_in_flight", "Requests being answered")
+        info = self._gauge("archlab_server_info", "Who this is", ("unit", "replica", "pool", "runtime"))
+        info.labels(settings.unit, settings.replica, settings.pool, runtime).set(1)
+
+    def text(self) -> bytes:
+        """The exposition."""
+        return generate_latest(self.registry)
+
+    def _counter(self, name: str, about: str, labels: tuple[str, ...] = ()) -> Counter:
+        return Counter(name, about, labels, registry=self.registry)
+
+    def _gauge(self, name: str, about: str, labels: tuple[str, ...] = ()) -> Gauge:
+        return Gauge(name, about, labels, registry=self.registry)
+
+
+class ModelMetrics:
+    """The children of one model's version, looked up once instead of at every request."""
+
+    __slots__ = ("_codes", "_identity", "_metrics", "_observe", "_spend")
+
+    def __init__(self, metrics: Metrics, team: str, model: str, version: str) -> None:
+        self._metrics = metrics
+        self._identity = (team, model, version)
+        self._codes: dict[int, Counter] = {}
+        self._spend = metrics.cpu_seconds.labels(*self._identity).inc
+        self._observe = metrics.seconds.labels(model, version).observe
+
+    def record(self, code: int, seconds: float, cpu_seconds: float) -> None:
+        """One request, answered or refused."""
+        counter = self._codes.get(code)
+        if counter is None:
+            counter = self._codes[code] = self._metrics.requests.labels(*self._identity, str(code))
+        counter.inc()
+        self._spend(cpu_seconds)
+        self._observe(seconds)

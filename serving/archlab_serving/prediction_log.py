@@ -1,0 +1,109 @@
+"""The prediction log: one JSON line per answer, written behind the requests' back."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections import deque
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+
+from .metrics import Metrics
+
+logger = logging.getLogger("archlab_serving")
+
+CAPACITY = 100_000
+"""Records kept while the disk doesn't take them; then the oldest go."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One answer."""
+
+    wall_s: float
+    request_id: str
+    model: str
+    version: str
+    release: str
+    snapshot: int
+    keys: Any
+    prediction: NDArray[np.float32]
+    us: int
+    shadow: bool
+
+    def line(self) -> bytes:
+        """The record as a line of JSON."""
+        document = {
+            "t": datetime.fromtimestamp(self.wall_s, UTC).isoformat().replace("+00:00", "Z"),
+            "request_id": self.request_id,
+            "model": self.model,
+            "version": self.version,
+            "release": self.release,
+            "snapshot": self.snapshot,
+            "keys": self.keys,
+            "prediction": self.prediction,
+            "us": self.us,
+            "shadow": self.shadow,
+        }
+        return orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_APPEND_NEWLINE)
+
+
+class PredictionLog:
+    """Collects records in memory; `flush` appends them to the file and may run in another thread."""
+
+    def __init__(self, path: Path | None, metrics: Metrics, capacity: int = CAPACITY) -> None:
+        self._path = path
+        self._metrics = metrics
+        self._pending: deque[Record] = deque()
+        self._capacity = capacity
+        self._failing = False
+
+    def append(self, record: Record) -> None:
+        """Takes a record; never waits."""
+        if self._path is None:
+            return
+        if len(self._pending) >= self._capacity:
+            self._pending.popleft()
+            self._metrics.log_dropped.inc()
+        self._pending.append(record)
+
+    @property
+    def pending(self) -> int:
+        """Records that are not in the file yet."""
+        return len(self._pending)
+
+    def flush(self) -> None:
+        """Writes what is pending; on failure it stays pending, and the next flush tries again."""
+        if self._path is None or not self._pending:
+            return
+        batch = [self._pending.popleft() for _ in range(len(self._pending))]
+        try:
+            _append(self._path, b"".join(record.line() for record in batch))
+        except OSError as error:
+            self._pending.extendleft(reversed(batch))
+            self._metrics.log_errors.inc()
+            if not self._failing:
+                logger.warning("prediction log %s can't be written, answers go on: %s", self._path, error)
+            self._failing = True
+        else:
+            self._failing = False
+
+
+def _append(path: Path, data: bytes) -> None:
+    """Appends all of `data` or nothing; the file is opened anew, so that a removed folder is noticed."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("ab", buffering=0) as file:
+        start = file.seek(0, os.SEEK_END)
+        try:
+            written = 0
+            while written < len(data):
+                written += file.write(data[written:])
+        except OSError:
+            file.truncate(start)
+            raise

@@ -1,0 +1,140 @@
+"""What answers for a release: an ONNX Runtime session, or a table that a batch run left."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import onnxruntime as ort
+import orjson
+from numpy.typing import NDArray
+
+from .errors import RefusedReleaseError, UnknownModelError
+from .feed import Release
+
+INPUT, OUTPUT = "features", "prediction"
+TABLE_FORMAT = "archlab/table/v1"
+KEY_SEPARATOR = "|"
+_PROBE_ROWS = 64
+
+Matrix = NDArray[np.float32]
+
+
+class OnnxModel:
+    """A loaded ONNX graph: `features` float32 `[N, F]` in, `prediction` float32 `[N, 1]` out."""
+
+    __slots__ = ("_run", "_session", "inline_rows")
+
+    def __init__(self, data: bytes, columns: int, *, threads: int, inline_ms: float) -> None:
+        self._session = _session(data, threads)
+        self._run = self._session.run
+        _check_contract(self._session, columns)
+        self.inline_rows = self._measure(columns, inline_ms)
+        """Most rows whose inference is short enough for the event loop's thread."""
+
+    def predict(self, matrix: Matrix) -> NDArray[np.float32]:
+        """Predictions `[N]`."""
+        prediction: NDArray[np.float32] = self._run([OUTPUT], {INPUT: matrix})[0]
+        return prediction.ravel()
+
+    def _measure(self, columns: int, inline_ms: float) -> int:
+        single = self._fastest_ms(np.zeros((1, columns), dtype=np.float32))
+        many = self._fastest_ms(np.zeros((_PROBE_ROWS, columns), dtype=np.float32))
+        per_row = max((many - single) / (_PROBE_ROWS - 1), 1e-6)
+        return 0 if single > inline_ms else 1 + int((inline_ms - single) / per_row)
+
+    def _fastest_ms(self, matrix: Matrix) -> float:
+        times = []
+        for _ in range(3):
+            started = time.perf_counter()
+            found = self.predict(matrix).shape
+            times.append(time.perf_counter() - started)
+            if found != (len(matrix),):
+                raise RefusedReleaseError("contract", f"{len(matrix)} rows gave a prediction of shape {found}")
+        return min(times) * 1e3
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Answers of one batch run, by key."""
+
+    run: str
+    business_time: str
+    keys: tuple[str, ...]
+    rows: Mapping[str, float | None]
+
+    def look_up(self, columns: Sequence[Sequence[str]]) -> NDArray[np.float32]:
+        """Predictions `[N]` for the keys' values, one sequence per key.
+
+        Raises:
+            UnknownModelError: the run answered no such row; names it.
+        """
+        wanted = (
+            columns[0] if len(columns) == 1 else [KEY_SEPARATOR.join(parts) for parts in zip(*columns, strict=True)]
+        )
+        try:
+            return np.array([self.rows[key] for key in wanted], dtype=np.float32)
+        except KeyError as error:
+            raise UnknownModelError(f"batch run {self.run} has no row for {'|'.join(self.keys)} = {error}") from error
+
+
+def load_onnx(release: Release, data: bytes, *, threads: int, inline_ms: float) -> OnnxModel:
+    """The session of a verified file.
+
+    Raises:
+        RefusedReleaseError: ONNX Runtime can't load or run it, or it doesn't keep the contract.
+    """
+    try:
+        return OnnxModel(data, len(release.columns), threads=threads, inline_ms=inline_ms)
+    except RefusedReleaseError:
+        raise
+    except Exception as error:  # ONNX Runtime's exceptions share no base of their own
+        raise RefusedReleaseError("contract", f"ONNX Runtime refuses {release.id}: {error}") from error
+
+
+def load_table(release: Release, data: bytes) -> Table:
+    """The table in a verified file.
+
+    Raises:
+        RefusedReleaseError: it is not a table, or another model's.
+    """
+    try:
+        document: dict[str, Any] = orjson.loads(data)
+        found = (document["format"], document["model"], document["version"], tuple(document["keys"]))
+        _check_table(found, (TABLE_FORMAT, release.model, release.version, release.table_keys))
+        rows = document["rows"]
+        np.array(list(rows.values()), dtype=np.float32)
+        return Table(str(document["run"]), str(document["business_time"]), release.table_keys, rows)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise RefusedReleaseError("contract", f"table {release.id}: {error!r}") from error
+
+
+def _check_table(found: tuple[Any, ...], expected: tuple[Any, ...]) -> None:
+    if found != expected:
+        raise ValueError(f"holds {found}, expected {expected}")
+
+
+def _session(data: bytes, threads: int) -> ort.InferenceSession:
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.enable_cpu_mem_arena = False
+    options.enable_mem_pattern = False
+    options.log_severity_level = 3
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    return ort.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+
+
+def _check_contract(session: ort.InferenceSession, columns: int) -> None:
+    inputs = [(node.name, node.type, len(node.shape)) for node in session.get_inputs()]
+    outputs = [(node.name, node.type) for node in session.get_outputs()]
+    if inputs != [(INPUT, "tensor(float)", 2)] or (OUTPUT, "tensor(float)") not in outputs:
+        raise RefusedReleaseError(
+            "contract", f"inputs are {inputs}, outputs {outputs}; docs/interfaces.md has the contract"
+        )
+    width = session.get_inputs()[0].shape[1]
+    if isinstance(width, int) and width != columns:
+        raise RefusedReleaseError("contract", f"the graph takes {width} columns, the release names {columns}")

@@ -1,0 +1,84 @@
+"""What a server is told by its environment; the variables are listed in docs/interfaces.md."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from .errors import ConfigurationError
+
+PREFIX = "ARCHLAB_SERVING_"
+_NUMBERS = ("threads", "workers", "max_body_bytes", "max_rows", "max_concurrency")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Who the server is, where its files are, and its limits."""
+
+    unit: str
+    replica: str
+    pool: str
+    """Only releases of this pool are loaded."""
+    feed: Path
+    public_key: Path
+    snapshots: Path | None = None
+    prediction_log: Path | None = None
+    threads: int = 1
+    """ONNX Runtime's intra-op threads."""
+    workers: int = 2
+    """Threads for inferences that would hold the event loop too long."""
+    max_body_bytes: int = 8 << 20
+    max_rows: int = 4096
+    max_concurrency: int = 256
+    """Requests being read or answered at once; more get 503."""
+    poll_s: float = 0.1
+    """How often feed and snapshot manifest are looked at."""
+    inline_ms: float = 1.0
+    """Longest inference that runs on the event loop's own thread, by the measurement made while loading."""
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Settings:
+        """The settings that `ARCHLAB_SERVING_*` name.
+
+        Raises:
+            ConfigurationError: a variable is missing or not a number where one is needed.
+        """
+        return cls(
+            unit=environment.get(f"{PREFIX}UNIT", "server"),
+            replica=environment.get(f"{PREFIX}REPLICA", "0"),
+            pool=_required(environment, "POOL"),
+            feed=Path(_required(environment, "FEED")),
+            public_key=Path(_required(environment, "PUBLIC_KEY")),
+            snapshots=_path(environment, "SNAPSHOTS"),
+            prediction_log=_path(environment, "PREDICTION_LOG"),
+            **{
+                name: _positive(environment, name.upper())
+                for name in _NUMBERS
+                if environment.get(PREFIX + name.upper())
+            },
+        )
+
+
+def _required(environment: Mapping[str, str], name: str) -> str:
+    value = environment.get(PREFIX + name, "")
+    if not value:
+        raise ConfigurationError(f"{PREFIX}{name} is not set; docs/interfaces.md, section Servers, says what it names")
+    return value
+
+
+def _path(environment: Mapping[str, str], name: str) -> Path | None:
+    value = environment.get(PREFIX + name, "")
+    return Path(value) if value else None
+
+
+def _positive(environment: Mapping[str, str], name: str) -> int:
+    text = environment[PREFIX + name]
+    try:
+        value = int(text)
+    except ValueError:
+        value = 0
+    if value < 1:
+        raise ConfigurationError(f"{PREFIX}{name} is {text!r}; a whole number from 1 is needed")
+    return value
