@@ -13,7 +13,7 @@ MAX_CHARACTERS = 1000
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?")
 
 
-class InvalidAnswer(UserError):
+class InvalidAnswerError(UserError):
     """An answer that can't be read; it spends no attempt."""
 
 
@@ -21,11 +21,11 @@ def parse(question: Question, raw: str) -> Any:
     """A key, a list of keys, or a number, as the question's kind asks.
 
     Raises:
-        InvalidAnswer: unreadable; says what would be readable.
+        InvalidAnswerError: unreadable; says what would be readable.
     """
     text = raw.strip()
     if len(text) > MAX_CHARACTERS:
-        raise InvalidAnswer(f"The answer has {len(text)} characters; at most {MAX_CHARACTERS} are read.")
+        raise InvalidAnswerError(f"The answer has {len(text)} characters; at most {MAX_CHARACTERS} are read.")
     match question.kind:
         case QuestionKind.CHOICE:
             return _key(question, text)
@@ -36,7 +36,7 @@ def parse(question: Question, raw: str) -> Any:
         case QuestionKind.NUMERIC | QuestionKind.PREDICT:
             return _number(question, text)
         case QuestionKind.STATE:
-            raise InvalidAnswer(
+            raise InvalidAnswerError(
                 f"{question.id} is answered by the platform's state, not by a value.",
                 f"Bring the lab there, then: archlab grade {question.id}",
             )
@@ -46,17 +46,17 @@ def _key(question: Question, text: str) -> str:
     keys = [o.key for o in question.options]
     wanted = text.lower()
     if wanted not in keys:
-        raise InvalidAnswer(f"{text!r} is not an option of {question.id}.", f"Its options: {', '.join(keys)}.")
+        raise InvalidAnswerError(f"{text!r} is not an option of {question.id}.", f"Its options: {', '.join(keys)}.")
     return wanted
 
 
 def _keys(question: Question, text: str) -> list[str]:
     parts = [p for p in re.split(r"[,\s]+", text) if p]
     if not parts:
-        raise InvalidAnswer("The answer names no option.", f"Separate keys by commas: {_example(question)}")
+        raise InvalidAnswerError("The answer names no option.", f"Separate keys by commas: {_example(question)}")
     keys = [_key(question, part) for part in parts]
     if len(set(keys)) != len(keys):
-        raise InvalidAnswer("The answer names an option twice.", f"Separate keys by commas: {_example(question)}")
+        raise InvalidAnswerError("The answer names an option twice.", f"Separate keys by commas: {_example(question)}")
     return keys
 
 
@@ -64,7 +64,7 @@ def _order(question: Question, text: str) -> list[str]:
     keys = _keys(question, re.sub(r"[<>]", ",", text))
     missing = [o.key for o in question.options if o.key not in keys]
     if missing:
-        raise InvalidAnswer(f"The order leaves out {', '.join(missing)}.", f"For example: {_example(question)}")
+        raise InvalidAnswerError(f"The order leaves out {', '.join(missing)}.", f"For example: {_example(question)}")
     return keys
 
 
@@ -76,7 +76,7 @@ def _number(question: Question, text: str) -> float:
         bare = bare.replace(",", "")
     if not _NUMBER.fullmatch(bare) or not math.isfinite(float(bare)):
         wanted = f" in {unit}" if unit else ""
-        raise InvalidAnswer(f"{text!r} is not a number.", f"Write it{wanted} with a decimal point, e.g. 12.5.")
+        raise InvalidAnswerError(f"{text!r} is not a number.", f"Write it{wanted} with a decimal point, e.g. 12.5.")
     return float(bare)
 
 

@@ -1,14 +1,15 @@
 """The verdict on one answer: a pure function of question, truth and answer.
 
 Partial points, the same everywhere: multi earns (right − wrong) / all right ones; order earns the share of pairs that
-stand the right way round, if more than half do; a numeric near miss earns half where the question declares `near_percent`.
+stand the right way round, if more than half do; a numeric near miss earns half where the question declares
+`near_percent`.
 """
 
 from __future__ import annotations
 
 import string
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
@@ -136,7 +137,7 @@ def _state(_question: Question, truth: Truth, _answer: Any) -> tuple[float, str]
     return 0.0, f"Looked for: {truth.looked_for} Seen: {truth.saw}"
 
 
-_JUDGES = {
+_JUDGES: dict[QuestionKind, Callable[[Question, Truth, Any], tuple[float, str]]] = {
     QuestionKind.CHOICE: _choice,
     QuestionKind.MULTI: _multi,
     QuestionKind.ORDER: _order,

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from archlab.grading import answers, grade
+from archlab.errors import UserError
+from archlab.grading import answers
+from archlab.grading import grade as judging
 from archlab.grading.content import Pack
 from archlab.grading.gradebook import Gradebook
 from archlab.grading.scoring import SPENDING, Standing, standing
@@ -86,7 +88,7 @@ class Practice:
         asked = self.pack.question(question)
         try:
             value = answers.parse(asked, raw)
-        except answers.InvalidAnswer as error:
+        except answers.InvalidAnswerError as error:
             return Outcome(asked, Verdict.INVALID, 0.0, str(error))
         evidence = self._collect()
         if asked.kind is QuestionKind.PREDICT:
@@ -107,14 +109,12 @@ class Practice:
         return tuple(self._regraded(e) for e in self.book.entries() if isinstance(e, Attempt))
 
     def _regraded(self, attempt: Attempt) -> Regraded:
-        from archlab.errors import UserError
-
         try:
             question = self.pack.question(attempt.question)
             evidence = self.store.get(attempt.evidence)
         except UserError as error:
             return Regraded(attempt, None, str(error))
-        judged = grade.grade(question, self._truth(question, evidence), attempt.answer)
+        judged = judging.grade(question, self._truth(question, evidence), attempt.answer)
         return Regraded(attempt, judged.verdict, judged.message)
 
     def _grade(self, question: Question, evidence: Evidence) -> Outcome:
@@ -127,7 +127,7 @@ class Practice:
 
     def _without_forecast(self, stand: Standing, evidence: Evidence) -> Outcome:
         if stand.last is not None and stand.last.verdict in SPENDING:
-            explanation = grade.grade(
+            explanation = judging.grade(
                 stand.question, self._truth(stand.question, evidence), stand.last.answer
             ).explanation
             return Outcome(stand.question, stand.last.verdict, stand.last.points, stand.last.message, explanation)
@@ -141,7 +141,7 @@ class Practice:
     def _commit(self, question: Question, value: float, evidence: Evidence) -> Outcome:
         """Keep a forecast while the experiment has not run; say so openly when it has."""
         truth = self._truth(question, evidence)
-        if isinstance(truth, grade.Grade):
+        if isinstance(truth, judging.Grade):
             return self._recorded(question, value, evidence, truth)
         earlier = self.standing(question.id).forecast
         if _has_run(truth):
@@ -158,9 +158,11 @@ class Practice:
         return Outcome(question, None, 0.0, f"Forecast committed: {value:g}{unit}.{replaced} Next: {truth.blocked}")
 
     def _judge(self, question: Question, value: Any, evidence: Evidence) -> Outcome:
-        return self._recorded(question, value, evidence, grade.grade(question, self._truth(question, evidence), value))
+        return self._recorded(
+            question, value, evidence, judging.grade(question, self._truth(question, evidence), value)
+        )
 
-    def _recorded(self, question: Question, value: Any, evidence: Evidence, judged: grade.Grade) -> Outcome:
+    def _recorded(self, question: Question, value: Any, evidence: Evidence, judged: judging.Grade) -> Outcome:
         stand = self.standing(question.id)
         points = round(stand.attainable * judged.share, 2)
         if judged.trace:
@@ -182,8 +184,8 @@ class Practice:
         points = max(points, stand.points) if question.kind is QuestionKind.STATE else points
         return Outcome(question, judged.verdict, points, judged.message, judged.explanation if shown else "")
 
-    def _truth(self, question: Question, evidence: Evidence) -> Truth | grade.Grade:
-        return grade.ask(self.pack.truth(question), evidence, evidence.variant)
+    def _truth(self, question: Question, evidence: Evidence) -> Truth | judging.Grade:
+        return judging.ask(self.pack.truth(question), evidence, evidence.variant)
 
     def _keep_trace(self, question: Question, trace: str) -> None:
         self._log.parent.mkdir(parents=True, exist_ok=True)
@@ -197,11 +199,11 @@ _RAN_BEFORE = (
 )
 
 
-def _has_run(truth: Truth | grade.Grade) -> bool:
+def _has_run(truth: Truth | judging.Grade) -> bool:
     return isinstance(truth, Truth) and not truth.blocked
 
 
-def _says_the_same(question: Question, last: Attempt | None, judged: grade.Grade) -> bool:
+def _says_the_same(question: Question, last: Attempt | None, judged: judging.Grade) -> bool:
     """Looking at an unchanged state again adds nothing to the gradebook."""
     return (
         question.kind is QuestionKind.STATE

@@ -187,4 +187,4 @@ class Forecast(Spec):
 
 
 GradebookEntry = Annotated[Attempt | HintUse | Forecast, Field(discriminator="format")]
-"""One line of the gradebook. `hash` covers the entry's canonical JSON without it; `previous` is the last line's hash."""
+"""One line of the gradebook. `hash` covers the entry's canonical JSON without it; `previous` is the last line's."""
