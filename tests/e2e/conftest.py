@@ -1,0 +1,42 @@
+"""The one real ten-model lab of a test run, made from nothing in a home of its own."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from archlab.lab import Lab, open_lab
+from harness import NAME, Cli
+
+
+@pytest.fixture(scope="session")
+def cli() -> Iterator[Cli]:
+    """A command line whose home is a short temporary folder (sockets have short paths)."""
+    with tempfile.TemporaryDirectory(prefix="archlab-e2e-") as home:
+        made = Cli(Path(home))
+        previous = os.environ.get("ARCHLAB_HOME")
+        os.environ["ARCHLAB_HOME"] = home
+        yield made
+        made.run("down", "--lab", NAME, "--purge")
+        if previous is None:
+            del os.environ["ARCHLAB_HOME"]
+        else:
+            os.environ["ARCHLAB_HOME"] = previous
+
+
+@pytest.fixture(scope="session")
+def lab(cli: Cli) -> Lab:
+    """The lab, up."""
+    cli.ok("up", "ten-models", "--lab", NAME, timeout_s=600)
+    return open_lab(NAME)
+
+
+@pytest.fixture
+def fresh(cli: Cli, lab: Lab) -> Lab:
+    """The lab at the scenario's start."""
+    cli.ok("reset")
+    return lab

@@ -1,0 +1,48 @@
+"""Running `archlab` as a learner would, for the end-to-end tests."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ARCHLAB = str(Path(sys.executable).parent / "archlab")
+NAME = "e2e"
+
+
+@dataclass(frozen=True)
+class Cli:
+    """Runs `archlab` as a learner would, in a home of its own."""
+
+    home: Path
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The environment of a command."""
+        return {
+            **os.environ,
+            "ARCHLAB_HOME": str(self.home),
+            "ARCHLAB_LAB_NAME": NAME,
+            "COLUMNS": "160",
+            "NO_COLOR": "1",
+        }
+
+    def run(self, *args: str, timeout_s: float = 180.0) -> subprocess.CompletedProcess[str]:
+        """One command, whatever its exit code."""
+        return subprocess.run(
+            [ARCHLAB, *args], env=self.environment, capture_output=True, text=True, timeout=timeout_s, check=False
+        )
+
+    def ok(self, *args: str, timeout_s: float = 180.0) -> str:
+        """One command that must succeed; its output."""
+        done = self.run(*args, timeout_s=timeout_s)
+        assert done.returncode == 0, f"archlab {' '.join(args)}: {done.returncode}\n{done.stdout}\n{done.stderr}"
+        return done.stdout
+
+    def json(self, *args: str, timeout_s: float = 180.0) -> Any:
+        """One command's JSON."""
+        return json.loads(self.ok(*args, "--json", timeout_s=timeout_s))
