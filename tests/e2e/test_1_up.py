@@ -18,18 +18,10 @@ from harness import Cli
 
 pytestmark = pytest.mark.lab
 
-MODELS = [
-    "departure-delay",
-    "missed-connection",
-    "cancellation-risk",
-    "arrival-delay",
-    "flight-time",
-    "delay-recovery",
-    "airport-congestion",
-    "route-segments",
-    "aircraft-reliability",
-    "block-time-buffer",
-]
+MODELS = (
+    *("departure-delay", "missed-connection", "cancellation-risk", "arrival-delay", "flight-time", "delay-recovery"),
+    *("airport-congestion", "route-segments", "aircraft-reliability", "block-time-buffer"),
+)
 
 
 def _processes(lab: Lab) -> list[psutil.Process]:
