@@ -15,10 +15,9 @@ $(STAMP): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if (3, 11) <= v < (3, 14) else f"archlab needs Python 3.11 to 3.13; this is {v[0]}.{v[1]}. Next: make setup PYTHON=python3.12")'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "Installing the locked packages into $(VENV) ..."
-	@$(BIN)/python -m pip --quiet --disable-pip-version-check install 'uv>=0.9'
-	@$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements.lock
-	@$(BIN)/python -m pip --quiet --disable-pip-version-check install 'uv>=0.9'
-	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@$(BIN)/python -c 'import uv' 2>/dev/null || $(BIN)/python -m pip --quiet --disable-pip-version-check install "$$(sed -nE 's/^(uv==[^ ]+).*/\1/p' requirements.lock)"
+	@$(BIN)/python -m uv pip sync --quiet --python $(BIN)/python --require-hashes requirements.lock
+	@$(BIN)/python -m uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $(STAMP)
 
 setup: $(STAMP) ## Make .venv from the lock and install archlab into it
