@@ -1,0 +1,1 @@
+"""The control process: clock, metering, ledger, decision log, release feed, scoreboard."""

@@ -1,0 +1,115 @@
+"""Prometheus text of every replica in one exposition: each family once, with `unit` and `replica` on every sample."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+from archlab.control import clock
+from archlab.control.store import Store
+from archlab.control.unixhttp import get
+from archlab.errors import ArchlabError
+from archlab.settings import LabFolder
+from archlab.spec.plan import Plan, Role
+from archlab.spec.release import ReleaseFeed
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+_SAMPLE = re.compile(r"^(?P<name>[a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{(?P<labels>.*)\})?\s+(?P<rest>\S+(?:\s+-?\d+)?)\s*$")
+_LABEL = re.compile(r'([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\]|\\.)*)"')
+_COUNTED = ("ticks", "answers", "labels", "decisions", "batch_runs")
+_SUFFIXES = ("_bucket", "_count", "_sum", "_created", "_total")
+
+
+@dataclass(slots=True)
+class Family:
+    """One metric family: its comments and its samples."""
+
+    help: str = ""
+    type: str = ""
+    samples: list[str] = field(default_factory=list)
+
+
+def merge(expositions: Iterable[tuple[dict[str, str], str]]) -> str:
+    """Several expositions as one; the given labels are added to samples that lack them."""
+    families: dict[str, Family] = {}
+    for labels, text in expositions:
+        _read(text, labels, families)
+    return "".join(_written(name, families[name]) for name in sorted(families))
+
+
+def own(store: Store, feed: ReleaseFeed) -> str:
+    """Control's own metrics."""
+    with store.read() as db:
+        state = clock.read(db) if db.execute("SELECT 1 FROM clock").fetchone() else None
+        counts = {name: db.execute(f"SELECT count(*) FROM {name}").fetchone()[0] for name in _COUNTED}  # noqa: S608
+    gauges = {f"archlab_control_{name}": count for name, count in counts.items()}
+    gauges["archlab_release_feed_sequence"] = feed.sequence
+    if state:
+        gauges["archlab_clock_seconds"] = int(state.now.timestamp())
+    return "".join(f"# TYPE {name} gauge\n{name} {value}\n" for name, value in gauges.items())
+
+
+def scrape(folder: LabFolder, plan: Plan) -> list[tuple[dict[str, str], str]]:
+    """Every replica's exposition, and `archlab_up` for each; a replica that doesn't answer is 0."""
+    replicas = [(u.name, i) for u in plan.units if u.role is Role.SERVER for i in range(u.replicas)]
+    if not replicas:
+        return []
+    with ThreadPoolExecutor(max_workers=min(8, len(replicas))) as pool:
+        texts = list(pool.map(lambda r: _replica(folder, *r), replicas))
+    found = []
+    for (unit, index), text in zip(replicas, texts, strict=True):
+        labels = {"unit": unit, "replica": str(index)}
+        up = "# HELP archlab_up Whether the replica answered the scrape.\n# TYPE archlab_up gauge\n"
+        found.append((labels, f"{up}archlab_up {0 if text is None else 1}\n"))
+        found.append((labels, text or ""))
+    return found
+
+
+def _replica(folder: LabFolder, unit: str, index: int) -> str | None:
+    try:
+        status, body = get(folder.socket(f"{unit}-{index}"), "/metrics", {}, timeout_s=2)
+    except ArchlabError:
+        return None
+    return body.decode(errors="replace") if status == 200 else None
+
+
+def _read(text: str, labels: dict[str, str], families: dict[str, Family]) -> None:
+    declared: set[str] = set()
+    for line in text.splitlines():
+        if line.startswith("#"):
+            _, _, rest = line.partition(" ")
+            kind, _, rest = rest.partition(" ")
+            name, _, value = rest.partition(" ")
+            if kind in ("HELP", "TYPE"):
+                declared.add(name)
+                family = families.setdefault(name, Family())
+                setattr(family, kind.lower(), getattr(family, kind.lower()) or value)
+        elif match := _SAMPLE.match(line):
+            name = _family(match["name"], declared)
+            families.setdefault(name, Family()).samples.append(_labelled(match, labels))
+
+
+def _family(name: str, declared: set[str]) -> str:
+    if name in declared:
+        return name
+    bases = (name.removesuffix(suffix) for suffix in _SUFFIXES if name.endswith(suffix))
+    return next((base for base in bases if base in declared), name)
+
+
+def _labelled(match: re.Match[str], labels: dict[str, str]) -> str:
+    own = dict(_LABEL.findall(match["labels"] or ""))
+    everything = {**own, **{k: _escaped(v) for k, v in labels.items() if k not in own}}
+    inside = ",".join(f'{k}="{v}"' for k, v in everything.items())
+    return f"{match['name']}{{{inside}}} {match['rest']}" if inside else f"{match['name']} {match['rest']}"
+
+
+def _escaped(value: str) -> str:
+    return value.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
+
+
+def _written(name: str, family: Family) -> str:
+    lines = [f"# HELP {name} {family.help}"] if family.help else []
+    lines += [f"# TYPE {name} {family.type}"] if family.type else []
+    return "\n".join([*lines, *family.samples]) + "\n"

@@ -1,0 +1,225 @@
+"""From what the registry says and the decision log allows to what servers are told to load."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from pydantic import TypeAdapter, ValidationError
+
+from archlab.control import batches, decisions
+from archlab.control.batches import TableRun
+from archlab.control.desired import Desired
+from archlab.control.feed import Feed
+from archlab.control.registry import Registered, Registry
+from archlab.control.store import Store
+from archlab.errors import ArchlabError, RefusedError, UnavailableError
+from archlab.spec.plan import Backend, Plan
+from archlab.spec.policy import DecisionRecord
+from archlab.spec.release import Column, Release, ReleaseKind
+from archlab.spec.scenario import Mode, Model, Scenario
+
+Role = Literal["champion", "challenger"]
+ROLES: tuple[Role, ...] = ("champion", "challenger")
+COLUMNS_TAG, KEYS_TAG = "archlab.columns", "archlab.keys"
+_COLUMNS: TypeAdapter[tuple[Column, ...]] = TypeAdapter(tuple[Column, ...])
+_KEYS: TypeAdapter[tuple[str, ...]] = TypeAdapter(tuple[str, ...])
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What one reconciliation did."""
+
+    sequence: int = 0
+    published: list[str] = field(default_factory=list)
+    refused: list[dict[str, str]] = field(default_factory=list)
+
+    def json(self) -> dict[str, Any]:
+        """The answer of `POST /releases/reconcile`."""
+        return {"sequence": self.sequence, "published": self.published, "refused": self.refused}
+
+
+class Reconciler:
+    """Publishes the feed; one at a time."""
+
+    def __init__(self, store: Store, feed: Feed, registry: Registry, desired: Desired) -> None:
+        self._store = store
+        self._feed = feed
+        self._registry = registry
+        self._desired = desired
+        self._lock = threading.Lock()
+        self._versions: dict[tuple[str, str], Registered] = {}
+
+    def run(self, *, retire: bool = False) -> Outcome:
+        """Bring the feed up to date.
+
+        Args:
+            retire: also withdraw what a model that changed its mode leaves behind; until then both stay published, so
+                that no request is without an answer while the gateway moves over.
+
+        Raises:
+            UnavailableError: the registry does not answer; the feed stays as it is.
+        """
+        with self._lock:
+            return self._run(retire=retire)
+
+    def _run(self, *, retire: bool) -> Outcome:
+        scenario, plan = self._desired.scenario, self._desired.plan
+        aliases = self._registry.aliases()
+        before = {r.id: r for r in self._feed.current().releases}
+        outcome = Outcome()
+        wanted: list[Release] = []
+        for model in scenario.models:
+            known = [r for r in before.values() if r.model == model.name]
+            wanted += self._of_model(model, scenario, plan, aliases.get(model.name, {}), known, outcome, retire=retire)
+        feed = self._feed.publish(wanted)
+        outcome.sequence = feed.sequence
+        outcome.published = [r.id for r in feed.releases if before.get(r.id) != r]
+        self._clean(scenario)
+        return outcome
+
+    def _of_model(
+        self,
+        model: Model,
+        scenario: Scenario,
+        plan: Plan,
+        aliases: dict[str, str],
+        known: list[Release],
+        outcome: Outcome,
+        *,
+        retire: bool,
+    ) -> list[Release]:
+        kind = ReleaseKind.TABLE if model.mode is Mode.BATCH else ReleaseKind.ONNX
+        found: list[Release] = []
+        for role in ROLES:
+            if role not in aliases or (role == "challenger" and kind is ReleaseKind.TABLE):
+                continue
+            try:
+                made = self._release(model, scenario, plan, role, aliases[role])
+            except UnavailableError:
+                raise
+            except ArchlabError as error:
+                outcome.refused.append(
+                    {"model": model.name, "version": aliases[role], "role": role, "reason": str(error)}
+                )
+                found += [r for r in known if r.kind is kind and r.role == role]
+            else:
+                found += [made] if made else []
+        settled = any(r.role == "champion" for r in found)
+        leaving = [] if retire and settled else [r for r in known if r.kind is not kind]
+        return found + leaving
+
+    def _release(self, model: Model, scenario: Scenario, plan: Plan, role: Role, version: str) -> Release | None:
+        if model.mode is Mode.ONLINE:
+            return self._onnx(model, plan, role, version)
+        with self._store.read() as db:
+            table = batches.newest(db, model.name)
+        return self._table(model, scenario, table) if table else None
+
+    def _onnx(self, model: Model, plan: Plan, role: Role, version: str) -> Release:
+        registered, decision = self._let_through(model.name, version, role)
+        sha256 = decision.query.resource.digest
+        return Release(
+            id=f"{model.name}:{version}",
+            kind=ReleaseKind.ONNX,
+            pool=model.pool,
+            sha256=sha256,
+            path=f"blobs/{sha256}",
+            size_bytes=self._feed.blob(sha256).stat().st_size,
+            weight=_weight(plan, model.name, version, role),
+            role=role,
+            **_common(model, registered, decision),
+        )
+
+    def _table(self, model: Model, scenario: Scenario, table: TableRun) -> Release:
+        version = table.run.version
+        registered, decision = self._let_through(model.name, version, "champion")
+        if table.source_sha256 not in ("", decision.query.resource.digest):
+            raise RefusedError(
+                f"run {table.run.id} was computed with file {table.source_sha256[:12]}…, the decision names"
+                f" {decision.query.resource.digest[:12]}…"
+            )
+        return Release(
+            id=f"{model.name}:{version}:{table.run.id}",
+            kind=ReleaseKind.TABLE,
+            pool=_table_pool(model, scenario),
+            sha256=table.sha256,
+            path=f"blobs/{table.sha256}",
+            size_bytes=table.size_bytes,
+            table_keys=table.table_keys,
+            **_common(model, registered, decision),
+        )
+
+    def _let_through(self, model: str, version: str, role: Role) -> tuple[Registered, DecisionRecord]:
+        """The version, and the allow decision that names the very digest of its file."""
+        with self._store.read() as db:
+            decision = decisions.allowed(db, f"promotion/{role}", model, version)
+        if decision is None:
+            raise RefusedError(f"no allow decision for {model} version {version} as {role} is in the log")
+        self._fetch(model, version, decision.query.resource.digest)
+        return self._version(model, version), decision
+
+    def _fetch(self, model: str, version: str, digest: str) -> None:
+        if digest and self._feed.has(digest):
+            return
+        content = self._registry.onnx(model, version)
+        found = hashlib.sha256(content).hexdigest()
+        if found != digest:
+            raise RefusedError(
+                f"the registry's file of {model} version {version} has digest {found[:12]}…, the decision names"
+                f" {digest[:12] or 'none'}…"
+            )
+        self._feed.keep(content)
+
+    def _version(self, model: str, version: str) -> Registered:
+        known = self._versions.get((model, version))
+        if known is None or not {COLUMNS_TAG, KEYS_TAG} <= known.tags.keys():
+            known = self._versions[model, version] = self._registry.version(model, version)
+        return known
+
+    def _clean(self, scenario: Scenario) -> None:
+        with self._store.read() as db:
+            outdated: set[str] = set()
+            outdated.update(*(batches.outdated(db, m.name) for m in scenario.models))
+        self._feed.drop(outdated)
+
+
+def _common(model: Model, registered: Registered, decision: DecisionRecord) -> dict[str, Any]:
+    digest = decision.query.resource.digest
+    return {
+        "model": model.name,
+        "version": registered.version,
+        "team": model.team,
+        "decision_id": decision.id,
+        "decision_sha256": digest,
+        "source_sha256": digest,
+        "columns": _tag(registered, COLUMNS_TAG, _COLUMNS),
+        "keys": _tag(registered, KEYS_TAG, _KEYS),
+        "created": datetime.now(UTC),
+        "signature": "",
+    }
+
+
+def _tag(registered: Registered, name: str, kind: TypeAdapter[Any]) -> Any:
+    try:
+        return kind.validate_json(registered.tags[name])
+    except KeyError:
+        raise RefusedError(f"{registered.model} version {registered.version} has no tag {name}") from None
+    except ValidationError:
+        raise RefusedError(f"tag {name} of {registered.model} version {registered.version} can't be read") from None
+
+
+def _table_pool(model: Model, scenario: Scenario) -> str:
+    tables = [p.name for p in scenario.pools if p.serves == "table"]
+    return model.pool if model.pool in tables else tables[0]
+
+
+def _weight(plan: Plan, model: str, version: str, role: Role) -> int:
+    backends: tuple[Backend, ...] = next((r.backends for r in plan.routes if r.model == model), ())
+    pinned = sum(b.weight for b in backends if b.version)
+    if role == "champion":
+        return 100 - pinned
+    return sum(b.weight for b in backends if b.version == version)

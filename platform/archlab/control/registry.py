@@ -1,0 +1,91 @@
+"""What control reads of the registry: aliases, versions, ONNX files (MLflow's REST API over its unix socket)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+from archlab.control.unixhttp import get
+from archlab.errors import ArchlabError, NotFoundError, UnavailableError
+
+PREFIX = "/mlflow"
+API = f"{PREFIX}/api/2.0/mlflow"
+FILE = "model.onnx"
+ALIASES = ("champion", "challenger")
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """One registered version, as far as a release needs it."""
+
+    model: str
+    version: str
+    tags: dict[str, str]
+
+
+class Registry:
+    """Reader of the registry.
+
+    Args:
+        socket: its unix socket.
+        token: makes a bearer token of the platform.
+    """
+
+    def __init__(self, socket: Path, token: Callable[[], str]) -> None:
+        self._socket = socket
+        self._token = token
+
+    def aliases(self) -> dict[str, dict[str, str]]:
+        """Version per alias per model, for the aliases that are served."""
+        found: dict[str, dict[str, str]] = {}
+        page = ""
+        while True:
+            query = urlencode({"max_results": 100, **({"page_token": page} if page else {})})
+            answer = self._json(f"{API}/registered-models/search?{query}")
+            for model in answer.get("registered_models", []):
+                known = {a["alias"]: str(a["version"]) for a in model.get("aliases", [])}
+                found[model["name"]] = {a: v for a, v in known.items() if a in ALIASES}
+            if not (page := answer.get("next_page_token", "")):
+                return found
+
+    def version(self, model: str, version: str) -> Registered:
+        """One version and its tags.
+
+        Raises:
+            NotFoundError: the registry has none of that number.
+        """
+        query = urlencode({"name": model, "version": version})
+        answer = self._json(f"{API}/model-versions/get?{query}")["model_version"]
+        tags = {t["key"]: t["value"] for t in answer.get("tags", [])}
+        return Registered(model, str(answer["version"]), tags)
+
+    def onnx(self, model: str, version: str) -> bytes:
+        """The version's model.onnx.
+
+        Raises:
+            NotFoundError: it has none.
+        """
+        query = urlencode({"name": model, "version": version, "path": FILE})
+        status, body = self._get(f"{PREFIX}/model-versions/get-artifact?{query}", timeout_s=30)
+        if status != 200:
+            raise NotFoundError(f"The registry hands over no {FILE} of {model} version {version} (HTTP {status}).")
+        return body
+
+    def _json(self, target: str) -> dict[str, Any]:
+        status, body = self._get(target, timeout_s=10)
+        if status == 404:
+            raise NotFoundError(f"The registry answers 404 to {target}.")
+        if status >= 500:
+            raise UnavailableError(f"The registry answers {status} to {target}.", "See: archlab logs registry")
+        if status != 200:
+            raise ArchlabError(f"The registry answers {status} to {target}: {body[:300].decode(errors='replace')}")
+        parsed: dict[str, Any] = json.loads(body)
+        return parsed
+
+    def _get(self, target: str, *, timeout_s: float) -> tuple[int, bytes]:
+        headers = {"Authorization": f"Bearer {self._token()}"}
+        return get(self._socket, target, headers, timeout_s=timeout_s)

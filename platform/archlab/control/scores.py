@@ -1,0 +1,127 @@
+"""The scoreboard: answers joined with the labels known by the clock, value, and money."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+from itertools import groupby
+from operator import itemgetter
+from typing import Any
+
+import numpy as np
+
+from archlab.control import bill, clock
+from archlab.control.times import to_us
+from archlab.spec.airline import ModelScore, Scoreboard, Timeliness
+from archlab.spec.business import ModelCard
+from archlab.spec.money import Line, LineKind
+from archlab.spec.scenario import Model, Scenario
+from archlab.world.quality import MEASURES
+from archlab.world.value import worth
+
+BUSINESS_DAY = timedelta(days=1)
+
+_JOINED = """
+SELECT a.model, a.timeliness, a.latency_ms, a.prediction, l.actual, l.baseline
+FROM answers AS a LEFT JOIN labels AS l
+  ON l.model = a.model AND l.subject = a.subject AND l.asked_us = a.asked_us AND l.known_us <= :now
+WHERE a.asked_us > :since AND a.asked_us <= :until
+ORDER BY a.model
+"""
+
+Row = Mapping[str, Any]
+
+
+def scoreboard(
+    db: sqlite3.Connection,
+    scenario: Scenario,
+    cards: Mapping[str, ModelCard],
+    since: datetime | None = None,
+    until: datetime | None = None,
+) -> Scoreboard:
+    """Requests with since < asked <= until and money of the same time; labels as far as the clock's now knows them."""
+    now = clock.read(db)
+    since, until = since or now.started, min(until or now.now, now.now)
+    span = {"now": to_us(now.now), "since": to_us(since), "until": to_us(until)}
+    answers = {name: list(rows) for name, rows in groupby(db.execute(_JOINED, span), key=itemgetter("model"))}
+    lines = bill.read(db, since, until)
+    models = tuple(score(m, cards.get(m.name), answers.get(m.name, []), lines) for m in scenario.models)
+    return _sum(since, until, models, lines)
+
+
+def daily(db: sqlite3.Connection, scenario: Scenario, cards: Mapping[str, ModelCard]) -> list[Scoreboard]:
+    """One scoreboard per finished business day; a day lasts 24 hours from the scenario's start."""
+    state = clock.read(db)
+    days = (state.now - state.started) // BUSINESS_DAY
+    starts = (state.started + n * BUSINESS_DAY for n in range(days))
+    return [scoreboard(db, scenario, cards, start, start + BUSINESS_DAY) for start in starts]
+
+
+def score(model: Model, card: ModelCard | None, rows: list[Row], lines: Iterable[Line]) -> ModelScore:
+    """One model's row."""
+    counts = Counter(row["timeliness"] for row in rows)
+    used, idle = _money(model.name, lines)
+    value = sum(_worth(model, row) for row in rows) * model.caller.represents
+    quality, baseline = _quality(card, rows)
+    return ModelScore(
+        model=model.name,
+        mode=model.mode.value,
+        requests=len(rows),
+        on_time=counts[Timeliness.ON_TIME],
+        late=counts[Timeliness.LATE],
+        stale=counts[Timeliness.STALE],
+        missing=counts[Timeliness.MISSING],
+        labelled=sum(row["actual"] is not None and row["prediction"] is not None for row in rows),
+        metric=card.metric if card else "",
+        quality=quality,
+        baseline=baseline,
+        higher_is_better=card.higher_is_better if card else True,
+        p99_ms=_p99([row["latency_ms"] for row in rows if row["timeliness"] != Timeliness.MISSING]),
+        value_nanousd=value,
+        used_nanousd=used,
+        idle_nanousd=idle,
+        net_nanousd=value - used - idle,
+    )
+
+
+def _worth(model: Model, row: Row) -> int:
+    return worth(model.caller.value, Timeliness(row["timeliness"]), row["prediction"], row["actual"])
+
+
+def _quality(card: ModelCard | None, rows: list[Row]) -> tuple[float | None, float | None]:
+    """Of the model and, on the rows where there is one, of its baseline."""
+    labelled = [row for row in rows if row["actual"] is not None and row["prediction"] is not None]
+    if card is None:
+        return None, None
+    compared = [row for row in labelled if row["baseline"] is not None]
+    return _measure(card, labelled, "prediction"), _measure(card, compared, "baseline")
+
+
+def _measure(card: ModelCard, rows: list[Row], column: str) -> float | None:
+    predictions = np.array([row[column] for row in rows], dtype=np.float64)
+    return MEASURES[card.metric](predictions, np.array([row["actual"] for row in rows], dtype=np.float64))
+
+
+def _p99(latencies_ms: list[float]) -> float | None:
+    return float(np.quantile(latencies_ms, 0.99, method="inverted_cdf")) if latencies_ms else None
+
+
+def _money(model: str, lines: Iterable[Line]) -> tuple[int, int]:
+    own = [line for line in lines if line.model == model]
+    idle = sum(line.cost_nanousd for line in own if line.kind is LineKind.IDLE)
+    return sum(line.cost_nanousd for line in own) - idle, idle
+
+
+def _sum(since: datetime, until: datetime, models: tuple[ModelScore, ...], lines: list[Line]) -> Scoreboard:
+    value, cost = sum(m.value_nanousd for m in models), sum(line.cost_nanousd for line in lines)
+    return Scoreboard(
+        since=since,
+        until=until,
+        models=models,
+        shared_nanousd=cost - sum(m.used_nanousd + m.idle_nanousd for m in models),
+        value_nanousd=value,
+        cost_nanousd=cost,
+        net_nanousd=value - cost,
+    )

@@ -1,0 +1,77 @@
+"""What control's calls work with: one lab's folder, database, feed, registry and desired state."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+from archlab.control import clock
+from archlab.control.desired import Desired
+from archlab.control.feed import Feed
+from archlab.control.login import LoginCodes
+from archlab.control.reconcile import Reconciler
+from archlab.control.registry import Registry
+from archlab.control.store import Store
+from archlab.errors import ArchlabError, LabStateError
+from archlab.identity import PLATFORM, Verifier, mint
+from archlab.settings import LabFolder
+from archlab.spec.business import ModelCard
+from archlab.spec.scenario import Scenario
+from archlab.world import business
+
+_log = logging.getLogger(__name__)
+
+
+class Service:
+    """The control process of one lab."""
+
+    def __init__(self, folder: LabFolder) -> None:
+        self.folder = folder
+        self.verifier = Verifier(folder)
+        self.desired = Desired(folder)
+        self.store = Store(folder.control_db)
+        self.feed = Feed(folder, self.store)
+        self.feed.repair(self.feed.current())
+        self.logins = LoginCodes()
+        registry = Registry(folder.socket("registry"), lambda: mint(folder, PLATFORM))
+        self.reconciler = Reconciler(self.store, self.feed, registry, self.desired)
+        self._started = False
+        self._failure = ""
+
+    @property
+    def scenario(self) -> Scenario:
+        """The scenario as resolved; the first call sets the clock to its start.
+
+        Raises:
+            LabStateError: the lab has none yet.
+        """
+        scenario = self.desired.scenario
+        if not self._started:
+            clock.start(self.store, scenario)
+            self._started = True
+        return scenario
+
+    @property
+    def cards(self) -> Mapping[str, ModelCard]:
+        """What the scenario's models are."""
+        return business.load(self.scenario.business).cards
+
+    def business_time(self) -> datetime:
+        """The clock's now; wall time while there is no scenario."""
+        try:
+            _ = self.scenario
+        except LabStateError:
+            return datetime.now(UTC)
+        with self.store.read() as db:
+            return clock.read(db).now
+
+    def follow(self) -> None:
+        """One round of following the registry; a failure is logged when it is a new one."""
+        try:
+            self.reconciler.run()
+            self._failure = ""
+        except ArchlabError as error:
+            if str(error) != self._failure:
+                _log.warning("releases not reconciled: %s", error)
+            self._failure = str(error)

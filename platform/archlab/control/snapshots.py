@@ -1,0 +1,69 @@
+"""The manifest of online feature snapshots."""
+
+from __future__ import annotations
+
+import sqlite3
+
+from pydantic import Field
+
+from archlab.control.store import Store
+from archlab.errors import UserError
+from archlab.files import write_model
+from archlab.settings import LabFolder
+from archlab.spec.base import Spec, UtcTime
+from archlab.spec.release import FeatureSnapshot, ViewSnapshot
+
+KEPT = 16
+"""Manifests whose files stay: a server may still be reading them."""
+
+
+class Materialized(Spec):
+    """Body of `POST /snapshots`."""
+
+    business_time: UtcTime
+    views: tuple[ViewSnapshot, ...] = Field(min_length=1)
+
+
+def publish(store: Store, folder: LabFolder, made: Materialized) -> FeatureSnapshot:
+    """Give the views that were materialised the next sequence; the others stay as they are.
+
+    Raises:
+        UserError: a view's file is not in the snapshots' folder.
+    """
+    for view in made.views:
+        file = (folder.snapshots / view.path).resolve()
+        if not file.is_relative_to(folder.snapshots.resolve()) or not file.is_file():
+            raise UserError(f"The snapshot of view {view.view} is not at {view.path} under the snapshots' folder.")
+    with store.write() as db:
+        before = _newest(db)
+        views = {v.view: v for v in before.views} if before else {}
+        views |= {v.view: v for v in made.views}
+        after = FeatureSnapshot(
+            sequence=before.sequence + 1 if before else 1,
+            business_time=made.business_time,
+            views=tuple(views[name] for name in sorted(views)),
+        )
+        db.execute("INSERT INTO snapshots VALUES (?, ?)", (after.sequence, after.model_dump_json()))
+        gone = _forget(db, after.sequence - KEPT)
+        write_model(folder.snapshots / "current.json", after)
+    for path in gone:
+        (folder.snapshots / path).unlink(missing_ok=True)
+    return after
+
+
+def _newest(db: sqlite3.Connection) -> FeatureSnapshot | None:
+    row = db.execute("SELECT manifest FROM snapshots ORDER BY sequence DESC LIMIT 1").fetchone()
+    return FeatureSnapshot.model_validate_json(row["manifest"]) if row else None
+
+
+def _forget(db: sqlite3.Connection, last: int) -> set[str]:
+    """Drop old manifests; returns the files that only they named. Files not named yet are the materialiser's."""
+    old = _paths(db, "SELECT manifest FROM snapshots WHERE sequence <= ?", last)
+    kept = _paths(db, "SELECT manifest FROM snapshots WHERE sequence > ?", last)
+    db.execute("DELETE FROM snapshots WHERE sequence <= ?", (last,))
+    return old - kept
+
+
+def _paths(db: sqlite3.Connection, query: str, last: int) -> set[str]:
+    manifests = [FeatureSnapshot.model_validate_json(row["manifest"]) for row in db.execute(query, (last,))]
+    return {view.path for manifest in manifests for view in manifest.views}

@@ -1,0 +1,1 @@
+"""The world on a business clock: replay, callers, labels, value."""
