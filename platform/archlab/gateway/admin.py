@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import http.client
 from dataclasses import dataclass
 from pathlib import Path
-
-import httpx
+from urllib.parse import urlencode
 
 from archlab.errors import UnavailableError
 from archlab.gateway.routes import NAME
+from archlab.gateway.unix_http import UnixConnection, ask
 
 _STATS = {
     "cds.json": ("cluster_manager.cds.version_text", "cluster_manager.cds.update_rejected"),
     "rds.json": (f"http.gateway.rds.{NAME}.version_text", f"http.gateway.rds.{NAME}.update_rejected"),
     "lds.json": ("listener_manager.lds.version_text", "listener_manager.lds.update_rejected"),
 }
+TIMEOUT_S = 2.0
 WARMING = ("cluster_manager.warming_clusters", "listener_manager.total_listeners_warming")
 
 
@@ -37,15 +39,7 @@ class Admin:
     """
 
     def __init__(self, socket: Path) -> None:
-        self._client = httpx.Client(
-            transport=httpx.HTTPTransport(uds=str(socket)), base_url="http://envoy", timeout=httpx.Timeout(2)
-        )
-
-    def __enter__(self) -> Admin:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._client.close()
+        self._socket = socket
 
     def uptake(self) -> Uptake:
         """Versions in force, refused updates, and what is still warming."""
@@ -71,9 +65,11 @@ class Admin:
         self._ask("POST", "/reopen_logs")
 
     def _ask(self, method: str, path: str, **params: str) -> str:
+        query = f"?{urlencode(params)}" if params else ""
         try:
-            answer = self._client.request(method, path, params=params)
-            answer.raise_for_status()
-        except httpx.HTTPError as error:
+            status, body = ask(UnixConnection(self._socket, TIMEOUT_S), method, path + query)
+        except (OSError, http.client.HTTPException) as error:
             raise UnavailableError(f"The gateway's admin interface does not answer: {error}.") from None
-        return answer.text
+        if status != http.HTTPStatus.OK:
+            raise UnavailableError(f"The gateway's admin interface answers {status} for {path}.")
+        return body.decode()

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from archlab.files import write_atomic
 from archlab.gateway.clusters import clusters
 from archlab.gateway.listener import listener
 from archlab.gateway.messages import Message, file_source, pipe
@@ -109,9 +110,7 @@ def write(
     documents = {name: text for name, text in config.documents().items() if name in names}
     changed = {n: text for n, text in documents.items() if n in force or _differs(files.folder / n, text)}
     for name, text in changed.items():
-        part = files.folder / f".{name}.part"
-        part.write_text(text)
-        part.replace(files.folder / name)
+        write_atomic(files.folder / name, text)
     return frozenset(changed)
 
 

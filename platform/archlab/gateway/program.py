@@ -11,7 +11,7 @@ from archlab.errors import UserError
 VARIABLE = "ARCHLAB_ENVOY"
 
 
-def envoy() -> Path:
+def envoy_program() -> Path:
     """Path of the Envoy program.
 
     Raises:

@@ -30,14 +30,14 @@ def roll_out(config: Configuration, files: GatewayFiles, *, patience_s: float = 
         TargetError: Envoy refuses the configuration, does not take it over in time, or does not answer.
     """
     old: list[Message] = files.read("cds.json").get("resources", [])
-    with Admin(files.admin) as admin:
-        _hand_over(admin, config.with_clusters(old), files, CLUSTERS, patience_s)
-        _hand_over(admin, config, files, TRAFFIC, patience_s)
-        kept = {c["name"] for c in config.clusters}
-        leaving = [str(c["name"]) for c in old if c["name"] not in kept]
-        if leaving:
-            _until(lambda: not any(admin.in_flight(name) for name in leaving), DRAIN_S)
-            _hand_over(admin, config, files, CLUSTERS, patience_s)
+    admin = Admin(files.admin)
+    _hand_over(admin, config.with_clusters(old), files, CLUSTERS, patience_s)
+    _hand_over(admin, config, files, TRAFFIC, patience_s)
+    kept = {c["name"] for c in config.clusters}
+    leaving = [str(c["name"]) for c in old if c["name"] not in kept]
+    if leaving:
+        _until(lambda: not any(admin.in_flight(name) for name in leaving), DRAIN_S)
+        _hand_over(admin, config, files, CLUSTERS, patience_s)
 
 
 def _hand_over(

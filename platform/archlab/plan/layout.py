@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from archlab.errors import SpecError
+from archlab.plan.difference import diff
 from archlab.plan.resolve import override
 from archlab.spec.plan import Backend, Plan, Reservation, Role, Route, Unit
 from archlab.spec.scenario import Mode, Model, Overrides, Pool, Scenario
+
+__all__ = ["diff", "layout"]
 
 PLATFORM_UNITS = (Role.GATEWAY, Role.REGISTRY, Role.CONTROL)
 

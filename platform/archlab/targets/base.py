@@ -1,0 +1,47 @@
+"""What every target can do. Nothing above the targets asks where a lab runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol
+
+from archlab.spec.job import Job, JobResult
+from archlab.spec.plan import Endpoints, Observation, Plan, Progress
+
+OnEvent = Callable[[dict[str, Any]], None]
+"""Called with what a job reports on its way: `step`, `detail`, `done`, `total`."""
+
+
+class Target(Protocol):
+    """Carries a plan out."""
+
+    def apply(self, plan: Plan, progress: Progress) -> None:
+        """Converge to the plan; idempotent, may be interrupted and called again.
+
+        Raises:
+            TargetError: a unit does not come up; carries its last log lines.
+            ConflictError: the gateway's port is taken, or another command is changing the lab.
+        """
+
+    def destroy(self) -> None:
+        """Stop everything that runs; what is stored stays. Harmless when nothing runs."""
+
+    def observe(self) -> Observation:
+        """Every replica as it is right now."""
+
+    def endpoints(self) -> Endpoints:
+        """How to reach the lab from outside."""
+
+    def run(self, job: Job, on_event: OnEvent) -> JobResult:
+        """Run a job to its end; an interrupt is passed on to it and waited for.
+
+        Raises:
+            ArchlabError: the error that the job reported, or TargetError when it ended without a word.
+        """
+
+    def logs(self, unit: str, index: int | None = None, lines: int = 100, *, follow: bool = False) -> Iterator[str]:
+        """The last lines of a unit's output (of one replica, or of all), and with `follow` whatever comes after.
+
+        Raises:
+            NotFoundError: nothing of that name has a log.
+        """

@@ -1,0 +1,152 @@
+"""Runs a job: a Python module in a process of its own, heard line by line. See docs/interfaces.md, Jobs."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+from archlab import errors
+from archlab.errors import ArchlabError, TargetError, UserError
+from archlab.jobs import InterruptedJobError
+from archlab.settings import LabFolder
+from archlab.spec.job import Job, JobResult
+from archlab.targets.base import OnEvent
+from archlab.targets.logs import tail
+from archlab.targets.processes import JOB_PREFIX, environment, peak_rss_bytes
+
+TAIL_LINES = 20
+
+
+@dataclass(slots=True)
+class _Heard:
+    """What a job said so far."""
+
+    result: dict[str, Any] | None = None
+    error: dict[str, Any] | None = None
+    interrupted: bool = field(default=False)
+
+
+def run(folder: LabFolder, job: Job, on_event: OnEvent) -> JobResult:
+    """Run a job to its end.
+
+    Everything it writes beyond its reports goes to `log/job-<name>.log`. An interrupt (^C) is passed on to it once and
+    waited for; a second one ends it.
+
+    Raises:
+        InterruptedJobError: it was asked to stop.
+        ArchlabError: the error that it reported, of the kind that it named.
+        TargetError: it ended without a result; carries its last log lines.
+    """
+    folder.log.mkdir(parents=True, exist_ok=True, mode=0o700)
+    log = folder.log / f"{JOB_PREFIX}{job.name}.log"
+    heard = _Heard()
+    started = time.monotonic()
+    with log.open("w") as output:
+        process = _start(folder, job, output)
+        peak = _attend(process, heard, output, on_event)
+    if heard.result is not None and process.returncode == 0:
+        return JobResult(result=heard.result, seconds=time.monotonic() - started, peak_rss_bytes=peak)
+    raise _failure(job, heard, process.returncode, log)
+
+
+def _start(folder: LabFolder, job: Job, output: IO[str]) -> subprocess.Popen[str]:
+    env = {**environment(os.environ, folder.root, JOB_PREFIX + job.name), **job.env}
+    return subprocess.Popen(
+        [sys.executable, "-m", job.module, *job.args],
+        cwd=folder.root,
+        env=env,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=output,
+        text=True,
+        errors="replace",
+        start_new_session=True,
+        umask=0o077,
+    )
+
+
+def _attend(process: subprocess.Popen[str], heard: _Heard, output: IO[str], on_event: OnEvent) -> int:
+    """Listen until the job has ended; its peak memory in bytes."""
+    try:
+        while True:
+            try:
+                for line in _lines(process):
+                    _hear(line, heard, output, on_event)
+                return _reap(process)
+            except KeyboardInterrupt:
+                _signal(process, signal.SIGKILL if heard.interrupted else signal.SIGINT)
+                heard.interrupted = True
+    except BaseException:
+        _signal(process, signal.SIGKILL)
+        _reap(process)
+        raise
+
+
+def _lines(process: subprocess.Popen[str]) -> Iterator[str]:
+    if process.stdout is None:
+        return
+    while line := process.stdout.readline():
+        yield line
+
+
+def _hear(line: str, heard: _Heard, output: IO[str], on_event: OnEvent) -> None:
+    record = _record(line)
+    if record is None:
+        output.write(line)
+        output.flush()
+    elif "result" in record:
+        heard.result = dict(record["result"] or {})
+    elif "error" in record:
+        heard.error = record
+    else:
+        on_event(record)
+
+
+def _record(line: str) -> dict[str, Any] | None:
+    """A report, or None for a line that is none."""
+    try:
+        value = json.loads(line)
+    except ValueError:
+        return None
+    return value if isinstance(value, dict) and ({"step", "result", "error"} & value.keys()) else None
+
+
+def _reap(process: subprocess.Popen[str]) -> int:
+    """Wait for the end and read the peak of resident memory that the kernel counted."""
+    if process.returncode is not None:
+        return 0
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    return peak_rss_bytes(usage.ru_maxrss)
+
+
+def _signal(process: subprocess.Popen[str], number: signal.Signals) -> None:
+    if process.returncode is None:
+        process.send_signal(number)
+
+
+def _failure(job: Job, heard: _Heard, code: int, log: Path) -> ArchlabError:
+    reported = str((heard.error or {}).get("kind", ""))
+    if heard.interrupted or reported == InterruptedJobError.__name__:
+        return InterruptedJobError(f"{job.name} was stopped.", "Run the command again to continue.")
+    last = tail(log, TAIL_LINES)
+    unit = JOB_PREFIX + job.name
+    if heard.error is None:
+        end = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+        return TargetError(
+            f"Job {job.name} {end} and no result.", f"See: archlab logs {unit}", unit=unit, log_tail=last
+        )
+    message, remedy = str(heard.error["error"]), str(heard.error.get("remedy") or f"See: archlab logs {unit}")
+    kind: object = getattr(errors, reported, None)
+    if isinstance(kind, type) and issubclass(kind, UserError):
+        found: UserError = kind(message, remedy)
+        return found
+    return TargetError(message, remedy, unit=unit, log_tail=last)
