@@ -5,6 +5,10 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import typer
 
 MODULES = (
     "scenarios",
@@ -52,7 +56,7 @@ def main() -> None:
         raise SystemExit(3) from None
 
 
-def _app() -> object:
+def _app() -> typer.Typer:
     import typer
 
     app = typer.Typer(

@@ -39,7 +39,7 @@ def parse_change(setting: str, value: str) -> ModelOverride:
         ) from None
 
 
-def change_model(lab: Lab, model: str, change: ModelOverride, progress: Progress) -> list[str]:
+def change_model(lab: Lab, model: str, change: ModelOverride, progress: Progress) -> tuple[str, ...]:
     """Change one model; returns what changed, in words.
 
     A model that goes to batch gets its first run and its table before the gateway sends callers there; one that goes
@@ -56,11 +56,11 @@ def change_model(lab: Lab, model: str, change: ModelOverride, progress: Progress
     return apply_overrides(lab, before.model_copy(update={"models": {**before.models, model: merged}}), progress)
 
 
-def apply_overrides(lab: Lab, wanted: Overrides, progress: Progress) -> list[str]:
+def apply_overrides(lab: Lab, wanted: Overrides, progress: Progress) -> tuple[str, ...]:
     """Make the lab what the overrides say; returns what changed, in words."""
     old_plan, old_scenario = lab.plan, lab.scenario
     scenario = override(lab.resolved, wanted)
-    plan = layout(lab.name, lab.resolved, lab.identity.seed, wanted)
+    plan = layout(lab.name, lab.resolved, lab.identity.seed, wanted, challengers(lab))
     moved = [m.name for m in scenario.models if m.mode != old_scenario.model(m.name).mode]
     for name in moved:
         if scenario.model(name).mode is Mode.BATCH:
@@ -74,6 +74,13 @@ def apply_overrides(lab: Lab, wanted: Overrides, progress: Progress) -> list[str
     lab.target.apply(plan, progress)
     lab.control.post("/releases/reconcile", {"retire": True})
     return diff(old_plan, plan)
+
+
+def challengers(lab: Lab) -> dict[str, str]:
+    """Version under alias `challenger`, per model that has one."""
+    found = lab.registry().get("/registered-models/search?max_results=200").get("registered_models", [])
+    aliases = {m["name"]: {a["alias"]: str(a["version"]) for a in m.get("aliases", [])} for m in found}
+    return {name: held["challenger"] for name, held in aliases.items() if "challenger" in held}
 
 
 def publish(lab: Lab, scenario: Scenario) -> None:
