@@ -18,14 +18,24 @@ def request_columns(facts: VersionFacts) -> frozenset[str]:
     return frozenset(c["name"] for c in columns if c["source"] == "request")
 
 
+def _versions(evidence: Evidence) -> list[VersionFacts]:
+    return sorted((v for v in evidence.versions if v.model == MODEL), key=lambda v: int(v.version))
+
+
+def honest_version(evidence: Evidence) -> str:
+    """The first version, which knows what its callers know."""
+    return next((v.version for v in _versions(evidence)), "1")
+
+
+def known_columns(evidence: Evidence) -> frozenset[str]:
+    """What callers bring when they ask: what the first version expects of them."""
+    return next((request_columns(v) for v in _versions(evidence)), frozenset())
+
+
 def leaky_version(evidence: Evidence) -> VersionFacts | None:
-    """The newest version that wants something from callers which the first version's callers do not bring."""
-    own = [v for v in evidence.versions if v.model == MODEL]
-    if not own:
-        return None
-    known = request_columns(min(own, key=lambda v: int(v.version)))
-    leaky = [v for v in own if request_columns(v) - known]
-    return max(leaky, key=lambda v: int(v.version)) if leaky else None
+    """The newest version that wants something from callers which they do not bring."""
+    known = known_columns(evidence)
+    return next((v for v in reversed(_versions(evidence)) if request_columns(v) - known), None)
 
 
 def decisions_on(evidence: Evidence, version: str) -> tuple[DecisionRecord, ...]:

@@ -1,0 +1,202 @@
+"""Load of the ten-model lab: real flights in the scenario's mix, offered at a constant rate (locust).
+
+    archlab load --users 20 --run-time 30s          # judged against the SLOs
+    locust -f load.py                               # locust's own UI; finds the lab by itself
+
+Open loop: each user offers requests at fixed moments, whether or not earlier ones were answered, and latency counts
+from the intended moment. A slow server therefore gets no rest, and its slowness is not left out of the figures
+("coordinated omission").
+
+Environment: ARCHLAB_LAB (a lab's folder), ARCHLAB_GATEWAY, ARCHLAB_TOKEN_FILE (a header file), ARCHLAB_LOAD_REQUESTS
+(requests prepared already), ARCHLAB_LOAD_RATE (requests per second of one user, default 5), ARCHLAB_LOAD_RESULT (where
+to write exact percentiles as JSON).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import subprocess
+import sys
+import time
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+from functools import cache
+from itertools import accumulate, count
+from pathlib import Path
+from typing import Any, ClassVar
+
+import gevent
+from gevent.pool import Pool
+from geventhttpclient import HTTPClient
+from locust import User, constant, events, task
+
+TIMEOUT_S = 10.0
+OUTSTANDING = 2000
+"""Requests under way at once, over all users; beyond it arrivals queue, and their wait counts as latency."""
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """What is sent: bodies per model, and the mix."""
+
+    names: tuple[str, ...]
+    cumulative: tuple[int, ...]
+    bodies: dict[str, tuple[bytes, ...]]
+
+    def pick(self, chance: random.Random) -> tuple[str, bytes]:
+        """The next request of the mix."""
+        name = chance.choices(self.names, cum_weights=self.cumulative)[0]
+        return name, chance.choice(self.bodies[name])
+
+
+@dataclass(slots=True)
+class Record:
+    """Exact latencies of one run; locust rounds its own."""
+
+    began: float = 0.0
+    latencies_ms: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    errors: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+
+    def summary(self, seconds: float) -> dict[str, Any]:
+        """Per model: requests, failures with their reasons, percentiles by nearest rank."""
+        models = {}
+        for name, values in sorted(self.latencies_ms.items()):
+            ordered = sorted(values)
+            models[name] = {
+                "requests": len(ordered),
+                "failures": self.errors[name].total(),
+                "reasons": dict(self.errors[name].most_common(3)),
+                **{f"p{p}_ms": ordered[max(0, -(-p * len(ordered) // 100) - 1)] for p in (50, 95, 99)},
+            }
+        return {"format": "archlab/load-result/v1", "seconds": seconds, "models": models}
+
+
+RECORD = Record()
+FLIGHTS = Pool(OUTSTANDING)
+NUMBERS = count()
+
+
+def lab_folder() -> Path:
+    """ARCHLAB_LAB, or `.archlab/ten-models` here or in the nearest parent that has one."""
+    if named := os.environ.get("ARCHLAB_LAB"):
+        return Path(named)
+    here = Path.cwd()
+    for folder in (here, *here.parents):
+        if (folder / ".archlab" / "ten-models" / "lab.json").exists():
+            return folder / ".archlab" / "ten-models"
+    raise SystemExit(
+        "No lab found from here. Start one with `archlab up ten-models`, or set ARCHLAB_LAB to its folder."
+    )
+
+
+def gateway() -> str:
+    """ARCHLAB_GATEWAY, or the address in the lab's lab.json."""
+    if named := os.environ.get("ARCHLAB_GATEWAY"):
+        return named
+    port = json.loads((lab_folder() / "lab.json").read_text())["gateway_port"]
+    return f"http://127.0.0.1:{port}"
+
+
+def headers() -> dict[str, str]:
+    """The caller's Authorization header, from its file."""
+    path = Path(os.environ.get("ARCHLAB_TOKEN_FILE") or lab_folder() / "tokens" / "caller.header")
+    name, _, value = path.read_text().strip().partition(": ")
+    return {name: value, "Content-Type": "application/json"}
+
+
+@cache
+def traffic() -> Traffic:
+    """Requests and mix: ARCHLAB_LOAD_REQUESTS, or what the helper writes for the lab's present business day."""
+    models = json.loads(Path(os.environ.get("ARCHLAB_LOAD_REQUESTS") or _prepared()).read_text())["models"]
+    return Traffic(
+        names=tuple(m["name"] for m in models),
+        cumulative=tuple(accumulate(m["weight"] for m in models)),
+        bodies={m["name"]: tuple(b.encode() for b in m["bodies"]) for m in models},
+    )
+
+
+def _prepared() -> str:
+    """Path that the helper prints; it runs in a process of its own, since it needs DuckDB and locust does not."""
+    helper = [sys.executable, "-m", "archlab_scenarios.ten_models.traffic"]
+    found = subprocess.run(
+        helper, env={**os.environ, "ARCHLAB_LAB": str(lab_folder())}, capture_output=True, text=True, check=False
+    )
+    if found.returncode:
+        raise SystemExit(f"The requests could not be prepared: {found.stderr.strip()[-500:]}")
+    return found.stdout.strip().splitlines()[-1]
+
+
+class Caller(User):  # type: ignore[misc]
+    """One of the airline's callers: offers requests on a schedule and never waits for an answer."""
+
+    wait_time = constant(0)
+    host = gateway()
+    shared: ClassVar[dict[str, HTTPClient]] = {}
+
+    def on_start(self) -> None:
+        """Take a place in the schedule, so that users do not all ask at the same moment."""
+        number = next(NUMBERS)
+        self.interval_s = 1 / float(os.environ.get("ARCHLAB_LOAD_RATE", "5"))
+        self.chance = random.Random(number)  # noqa: S311
+        self.headers = headers()
+        host = str(self.host)
+        if host not in self.shared:
+            self.shared[host] = HTTPClient.from_url(
+                host, concurrency=256, connection_timeout=TIMEOUT_S, network_timeout=TIMEOUT_S
+            )
+        self.client = self.shared[host]
+        self.due = time.perf_counter() + (number * 0.618034 % 1) * self.interval_s
+
+    @task  # type: ignore[untyped-decorator]
+    def keep_schedule(self) -> None:
+        """Offer the next request at its moment; a late generator catches up and counts the delay."""
+        gevent.sleep(max(0.0, self.due - time.perf_counter()))
+        FLIGHTS.spawn(self.ask, *traffic().pick(self.chance), self.due)
+        self.due += self.interval_s
+
+    def ask(self, model: str, body: bytes, due: float) -> None:
+        """Send one request and record it, timed from when it was due."""
+        error: Exception | None = None
+        size = 0
+        try:
+            response = self.client.post(f"/v2/models/{model}/infer", body, self.headers)
+            content = response.read()
+            size = len(content)
+            if response.status_code >= 400:
+                error = RuntimeError(f"HTTP {response.status_code}: {content[:120].decode(errors='replace')}")
+        except gevent.GreenletExit:
+            error = TimeoutError(f"no answer within {TIMEOUT_S:.0f} s after the run")
+        except Exception as failure:  # noqa: BLE001 - whatever goes wrong is a failed request
+            error = failure
+        latency_ms = (time.perf_counter() - due) * 1000
+        RECORD.latencies_ms[model].append(latency_ms)
+        if error is not None:
+            RECORD.errors[model][f"{type(error).__name__}: {error}"[:200]] += 1
+        self.environment.events.request.fire(
+            request_type="infer",
+            name=model,
+            response_time=latency_ms,
+            response_length=size,
+            exception=error,
+            context={},
+        )
+
+
+@events.test_start.add_listener  # type: ignore[untyped-decorator]
+def _begin(**_: Any) -> None:
+    traffic()
+    RECORD.latencies_ms.clear()
+    RECORD.errors.clear()
+    RECORD.began = time.perf_counter()
+
+
+@events.test_stop.add_listener  # type: ignore[untyped-decorator]
+def _finish(**_: Any) -> None:
+    """Wait for what is still under way: leaving it out would leave out the slowest."""
+    seconds = time.perf_counter() - RECORD.began
+    if not FLIGHTS.join(timeout=TIMEOUT_S):
+        FLIGHTS.kill()
+    if path := os.environ.get("ARCHLAB_LOAD_RESULT"):
+        Path(path).write_text(json.dumps(RECORD.summary(seconds)))
