@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from types import ModuleType
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import ValidationInfo, field_validator, model_validator
 
 from archlab.errors import NotFoundError, SpecError
-from archlab.grading import yamlfile
+from archlab.plan import loading
 from archlab.spec.base import Spec
 from archlab.spec.grading import Evidence, Question, QuestionKind, Truth
 from archlab.spec.scenario import Variant
@@ -103,20 +103,28 @@ def load(folder: Path) -> Pack:
     Raises:
         SpecError: a fault in either; names file, line, question and field.
     """
-    document = yamlfile.read(folder / "questions.yaml")
-    questions = yamlfile.parse(document, _File).questions
+    path = folder / "questions.yaml"
+    questions = loading.load(path, _File).questions
     module = load_module(folder / "truths.py")
     truths: dict[str, TruthFunction] = {}
-    for index, question in enumerate(questions):
-        function = getattr(module, question.truth, None)
-        if not callable(function):
-            line = document.line(("questions", index, "truth"))
-            raise SpecError(
-                f"{document.path}, line {line} ({question.id}): truth: {folder / 'truths.py'} has no function "
-                f"{question.truth!r}."
-            )
-        truths[question.truth] = function
+    for question in questions:
+        truths[question.truth] = named_function(module, question.truth, path, f"{question.id}: truth")
     return Pack(folder, tuple(questions), truths, f"{GRADER}+{_content_digest(folder)}")
+
+
+def named_function(module: ModuleType, name: str, path: Path, field: str) -> Callable[..., Any]:
+    """A function of a content's module.
+
+    Raises:
+        SpecError: the module has none of that name; names file, line and field of the content that asks for it.
+    """
+    function = getattr(module, name, None)
+    if not callable(function):
+        lines = path.read_text().splitlines()
+        line = next((n for n, text in enumerate(lines, 1) if text.split("#")[0].split()[-1:] == [name]), 1)
+        raise SpecError(f"{path}:{line}: {field}: {module.__file__} has no function {name!r}.")
+    made: Callable[..., Any] = function
+    return made
 
 
 def load_module(path: Path) -> ModuleType:

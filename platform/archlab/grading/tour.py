@@ -10,10 +10,10 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from archlab.errors import NotFoundError, SpecError
+from archlab.errors import NotFoundError
 from archlab.files import write_model
-from archlab.grading import yamlfile
-from archlab.grading.content import load_module
+from archlab.grading.content import load_module, named_function
+from archlab.plan import loading
 from archlab.spec.base import Slug, Spec
 from archlab.spec.grading import Evidence
 from archlab.spec.job import Job
@@ -146,18 +146,14 @@ def load(folder: Path) -> Tour:
     """
     if not (folder / "tour.yaml").is_file():
         raise NotFoundError(f"Scenario {folder.name.replace('_', '-')} has no tour.", "Its brief is in README.md.")
-    document = yamlfile.read(folder / "tour.yaml")
-    parsed = yamlfile.parse(document, _File)
+    path = folder / "tour.yaml"
+    parsed = loading.load(path, _File)
     module = load_module(folder / "tour_checks.py")
     checks: dict[str, Check] = {}
-    for index, step in enumerate(parsed.steps):
+    for step in parsed.steps:
         if step.check:
-            check = getattr(module, step.check, None)
-            if not callable(check):
-                line = document.line(("steps", index, "check"))
-                raise SpecError(f"{document.path}, line {line} ({step.id}): tour_checks.py has no {step.check!r}.")
-            checks[step.check] = check
-    return Tour(folder, parsed.title, parsed.steps, checks, module.values)
+            checks[step.check] = named_function(module, step.check, path, f"{step.id}: check")
+    return Tour(folder, parsed.title, parsed.steps, checks, named_function(module, "values", path, "tour"))
 
 
 def read_progress(path: Path) -> Progress:

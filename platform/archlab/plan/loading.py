@@ -165,7 +165,7 @@ def _child(node: Node, step: int | str) -> Node | None:
 
 
 def _name(node: Node) -> str:
-    for key in ("name", "view", "resource"):
+    for key in ("name", "id", "view", "resource"):
         child = _child(node, key)
         if isinstance(child, ScalarNode):
             return str(child.value)
