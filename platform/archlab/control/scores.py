@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from itertools import groupby
@@ -63,8 +63,9 @@ def score(model: Model, card: ModelCard | None, rows: list[Row], lines: Iterable
     """One model's row."""
     counts = Counter(row["timeliness"] for row in rows)
     used, idle = _money(model.name, lines)
-    value = sum(_worth(model, row) for row in rows) * model.caller.represents
     quality, baseline = _quality(card, rows)
+    judged = _estimated(rows) if card and card.kind == "clusters" else rows
+    value = sum(_worth(model, row) for row in judged) * model.caller.represents
     return ModelScore(
         model=model.name,
         mode=model.mode.value,
@@ -88,6 +89,17 @@ def score(model: Model, card: ModelCard | None, rows: list[Row], lines: Iterable
 
 def _worth(model: Model, row: Row) -> int:
     return worth(model.caller.value, Timeliness(row["timeliness"]), row["prediction"], row["actual"])
+
+
+def _estimated(rows: list[Row]) -> list[Row]:
+    """Clusters as estimates: a cluster says of its member what is true of its labelled members on average."""
+    members: dict[float, list[float]] = defaultdict(list)
+    for row in rows:
+        if row["actual"] is not None and row["prediction"] is not None:
+            members[row["prediction"]].append(row["actual"])
+    means = {cluster: sum(actuals) / len(actuals) for cluster, actuals in members.items()}
+    # without a labelled member there is nothing to judge yet, and the cluster's number will not be looked at
+    return [{**dict(row), "prediction": means.get(row["prediction"], row["prediction"])} for row in rows]
 
 
 def _quality(card: ModelCard | None, rows: list[Row]) -> tuple[float | None, float | None]:

@@ -1,0 +1,206 @@
+"""Usage of one tick: reserved capacity, processor time, materialisation, look-ups, the platform. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from archlab.spec.money import Basis, Resource, Usage, UsageKind
+from archlab.spec.plan import Plan
+from archlab.spec.scenario import Mode, Scenario
+
+PLATFORM_TEAM = "platform"
+_SAMPLE = re.compile(r"^archlab_inference_cpu_seconds_total\{(?P<labels>[^}]*)\}\s+(?P<value>\S+)", re.MULTILINE)
+_LABEL = re.compile(r'(\w+)="([^"]*)"')
+
+
+class Meter(NamedTuple):
+    """One model on one replica."""
+
+    model: str
+    unit: str
+    replica: str
+
+
+Meters = Mapping[Meter, float]
+"""Thread processor time in seconds, counted since the replica was started."""
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """The tick that is metered."""
+
+    start: datetime
+    end: datetime
+
+    @property
+    def seconds(self) -> int:
+        """Its length."""
+        return (self.end - self.start) // timedelta(seconds=1)
+
+
+def read_meters(exposition: str) -> dict[Meter, float]:
+    """Processor time per model and replica from Prometheus text; versions are added up."""
+    found: dict[Meter, float] = {}
+    for match in _SAMPLE.finditer(exposition):
+        labels = dict(_LABEL.findall(match["labels"]))
+        meter = Meter(labels.get("model", ""), labels.get("unit", ""), labels.get("replica", ""))
+        found[meter] = found.get(meter, 0.0) + float(match["value"])
+    return found
+
+
+def taken(before: Meters, after: Meters) -> dict[Meter, float]:
+    """Seconds between two readings; a counter that fell belongs to a replica that was started anew."""
+    return {m: now - before.get(m, 0.0) if now >= before.get(m, 0.0) else now for m, now in after.items()}
+
+
+def usage(
+    interval: Interval,
+    scenario: Scenario,
+    plan: Plan,
+    seconds: Meters,
+    materialized: Iterable[str],
+    requests: Counter[str],
+) -> tuple[Usage, ...]:
+    """Everything one tick took.
+
+    Args:
+        interval: the tick.
+        scenario: resolved; prices of runs, volumes, modes.
+        plan: what is reserved.
+        seconds: measured processor time in this tick.
+        materialized: views that were materialised for it.
+        requests: replayed requests per model.
+    """
+    return (
+        *_reserved(interval, plan),
+        *_used(interval, scenario, plan, seconds),
+        *_features(interval, scenario, frozenset(materialized)),
+        *_lookups(interval, scenario, requests),
+        _platform(interval, scenario),
+    )
+
+
+def _reserved(interval: Interval, plan: Plan) -> list[Usage]:
+    return [
+        _record(
+            interval,
+            f"reserved/{held.model}/{held.unit}-{index}",
+            team=held.team,
+            model=held.model,
+            mode=Mode.ONLINE.value,
+            unit=f"{held.unit}-{index}",
+            resource=Resource.ONLINE_CPU,
+            kind=UsageKind.RESERVED,
+            quantity=held.cpu_millicores * interval.seconds,
+            basis=Basis.MODELLED,
+        )
+        for held in plan.reservations
+        for index in range(held.replicas)
+    ]
+
+
+def _used(interval: Interval, scenario: Scenario, plan: Plan, seconds: Meters) -> list[Usage]:
+    """Measured processor time, scaled up to the real requests that the replayed ones stand for."""
+    teams = {held.model: held.team for held in plan.reservations}
+    return [
+        _record(
+            interval,
+            f"used/{meter.model}/{meter.unit}-{meter.replica}",
+            team=teams[meter.model],
+            model=meter.model,
+            mode=Mode.ONLINE.value,
+            unit=f"{meter.unit}-{meter.replica}",
+            resource=Resource.ONLINE_CPU,
+            kind=UsageKind.USED,
+            quantity=round(spent * 1000 * scenario.model(meter.model).caller.represents),
+            basis=Basis.MODELLED,
+        )
+        for meter, spent in sorted(seconds.items())
+        if meter.model in teams and spent > 0
+    ]
+
+
+def _features(interval: Interval, scenario: Scenario, views: frozenset[str]) -> list[Usage]:
+    return [
+        _record(
+            interval,
+            f"features/{schedule.view}",
+            team=PLATFORM_TEAM,
+            model="",
+            mode="features",
+            unit=schedule.view,
+            resource=Resource.MATERIALIZE_CPU,
+            kind=UsageKind.CONSUMED,
+            quantity=schedule.cpu_millicore_seconds,
+            basis=Basis.MODELLED,
+        )
+        for schedule in scenario.features
+        if schedule.view in views
+    ]
+
+
+def _lookups(interval: Interval, scenario: Scenario, requests: Counter[str]) -> list[Usage]:
+    return [
+        _record(
+            interval,
+            f"lookup/{model.name}",
+            team=model.team,
+            model=model.name,
+            mode=Mode.BATCH.value,
+            unit="tables",
+            resource=Resource.LOOKUP,
+            kind=UsageKind.CONSUMED,
+            quantity=requests[model.name] * model.caller.represents,
+            basis=Basis.MODELLED,
+        )
+        for model in scenario.models
+        if model.mode is Mode.BATCH and requests[model.name]
+    ]
+
+
+def _platform(interval: Interval, scenario: Scenario) -> Usage:
+    return _record(
+        interval,
+        "platform",
+        team=PLATFORM_TEAM,
+        model="",
+        mode="platform",
+        unit="platform",
+        resource=Resource.PLATFORM_CPU,
+        kind=UsageKind.CONSUMED,
+        quantity=scenario.platform_millicores * interval.seconds,
+        basis=Basis.MODELLED,
+    )
+
+
+def _record(
+    interval: Interval,
+    name: str,
+    *,
+    team: str,
+    model: str,
+    mode: str,
+    unit: str,
+    resource: Resource,
+    kind: UsageKind,
+    quantity: int,
+    basis: Basis,
+) -> Usage:
+    return Usage(
+        id=f"{interval.start:%Y-%m-%dT%H:%M:%SZ}/{name}",
+        start=interval.start,
+        end=interval.end,
+        team=team,
+        model=model,
+        mode=mode,
+        unit=unit,
+        resource=resource,
+        kind=kind,
+        quantity=quantity,
+        basis=basis,
+    )
