@@ -1,0 +1,68 @@
+# Tags that say who wrote, who approved and what was registered can't be written by whoever likes to.
+package archlab.rules.access.protected_tags
+
+import rego.v1
+
+actions := {"access/tag"}
+
+requires := {"subject.user", "subject.roles", "evidence.key", "evidence.operation"}
+
+# Written by the gate alone.
+server_side := {
+	"archlab.approved_evidence",
+	"archlab.author",
+	"archlab.promoted_at",
+	"archlab.sha256",
+	"archlab.team",
+}
+
+approval := "archlab.approved_by"
+
+key := input.evidence.key
+
+default allow := false
+
+allow if {
+	is_string(key)
+	not key in server_side
+	key != approval
+}
+
+allow if {
+	key == approval
+	"approver" in input.subject.roles
+	in_own_name
+	input.evidence.author
+	input.evidence.author != input.subject.user
+}
+
+in_own_name if {
+	input.evidence.operation == "set"
+	input.evidence.value == input.subject.user
+}
+
+# An approver may withdraw an approval.
+in_own_name if input.evidence.operation == "delete"
+
+reasons contains {"code": "server_side", "message": message} if {
+	key in server_side
+	message := sprintf("The tag %v is written by the registry's gate, by nobody else.", [key])
+}
+
+reasons contains {"code": "not_an_approver", "message": message} if {
+	key == approval
+	not "approver" in input.subject.roles
+	message := sprintf("Only the role approver sets %v; %v does not have it.", [key, input.subject.user])
+}
+
+reasons contains {"code": "another_name", "message": message} if {
+	key == approval
+	not in_own_name
+	message := sprintf("An approval is given in one's own name: %v can't approve as %v.", [input.subject.user, input.evidence.value])
+}
+
+reasons contains {"code": "own_version", "message": message} if {
+	key == approval
+	input.evidence.author == input.subject.user
+	message := sprintf("%v wrote this version and can't approve it.", [input.subject.user])
+}
