@@ -84,8 +84,9 @@ def parse(text: str, kind: type[S], *, source: str) -> S:
 
 
 def _construct(text: str, source: str) -> tuple[Node | None, Any]:
-    loader = _Loader(text)
+    loader = None
     try:
+        loader = _Loader(text)
         root = loader.get_single_node()
         if root is None:
             return None, None
@@ -99,7 +100,8 @@ def _construct(text: str, source: str) -> tuple[Node | None, Any]:
     except RecursionError:
         raise SpecError(f"{source} is nested too deeply.") from None
     finally:
-        loader.dispose()
+        if loader is not None:
+            loader.dispose()
 
 
 def _check(root: Node, source: str) -> None:

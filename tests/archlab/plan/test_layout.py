@@ -1,0 +1,133 @@
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from archlab.errors import SpecError, UserError
+from archlab.plan.difference import diff
+from archlab.plan.layout import layout
+from archlab.spec.plan import Backend, Plan, Role
+from archlab.spec.scenario import Mode, ModelOverride, Overrides, Pool, Scenario
+
+changes = st.builds(
+    ModelOverride,
+    mode=st.none() | st.sampled_from(Mode),
+    replicas=st.none() | st.integers(1, 8),
+    canary_percent=st.none() | st.integers(0, 100),
+    batch_every=st.none() | st.just(timedelta(hours=6)),
+)
+overrides = st.builds(
+    Overrides, models=st.dictionaries(st.sampled_from(["delay", "segments", "congestion"]), changes, max_size=3)
+)
+challengers = st.dictionaries(st.sampled_from(["delay", "segments", "congestion"]), st.just("2"), max_size=3)
+
+
+@given(wanted=overrides, versions=challengers)
+def test_every_plan_can_be_carried_out(scenario: Scenario, wanted: Overrides, versions: dict[str, str]) -> None:
+    plan = layout("lab", scenario, 1, wanted, versions)
+    assert {r.model for r in plan.routes} == {m.name for m in scenario.models}
+    for route in plan.routes:
+        assert sum(b.weight for b in route.backends) == 100
+        assert all(1 <= b.replicas <= plan.unit(b.unit).replicas for b in route.backends)
+        assert len({b.version for b in route.backends}) == len(route.backends)
+    for unit in plan.units:
+        pool = next((p for p in scenario.pools if p.name == unit.name), None)
+        held = [r.replicas for r in plan.reservations if r.unit == unit.name]
+        assert unit.replicas == (max([pool.min_replicas, *held]) if pool else 1)
+    assert Plan.model_validate_json(plan.model_dump_json()) == plan
+    assert layout("lab", scenario, 1, wanted, versions) == plan
+
+
+@given(wanted=overrides)
+def test_capacity_is_held_by_online_models_and_only_they(scenario: Scenario, wanted: Overrides) -> None:
+    plan = layout("lab", scenario, 1, wanted)
+    tables = {u.name for u in plan.units if u.serves == "table"}
+    held = {r.model for r in plan.reservations}
+    for route in plan.routes:
+        in_table = {b.unit for b in route.backends} <= tables
+        assert in_table != (route.model in held)
+
+
+@given(old=overrides, new=overrides)
+def test_the_difference_is_empty_exactly_when_nothing_changes(
+    scenario: Scenario, old: Overrides, new: Overrides
+) -> None:
+    before, after = layout("lab", scenario, 1, old), layout("lab", scenario, 1, new)
+    same = (before.units, before.routes) == (after.units, after.routes)
+    assert (diff(before, after) == ()) == same
+
+
+def test_a_small_lab(scenario: Scenario) -> None:
+    plan = layout("lab", scenario, 1, Overrides())
+    assert [(u.name, u.role, u.replicas, u.runtime) for u in plan.units] == [
+        ("gateway", Role.GATEWAY, 1, ""),
+        ("registry", Role.REGISTRY, 1, ""),
+        ("control", Role.CONTROL, 1, ""),
+        ("online", Role.SERVER, 3, "uvicorn"),
+        ("bento", Role.SERVER, 1, "bento"),
+        ("lookup", Role.SERVER, 2, "uvicorn"),
+    ]
+    backends = {r.model: r.backends for r in plan.routes}
+    assert backends == {
+        "delay": (Backend(unit="online", replicas=3, weight=100),),
+        "segments": (Backend(unit="lookup", replicas=2, weight=100),),
+        "congestion": (Backend(unit="bento", replicas=1, weight=100),),
+    }
+    assert plan.limits == {"ops": 2000, "revenue": 50}
+
+
+def test_a_canary_needs_a_share_and_a_challenger(scenario: Scenario) -> None:
+    wanted = Overrides(models={"delay": ModelOverride(canary_percent=10)})
+    waiting = layout("lab", scenario, 1, wanted).routes[0]
+    assert waiting.backends == (Backend(unit="online", replicas=3, weight=100),)
+    running = layout("lab", scenario, 1, wanted, {"delay": "4"}).routes[0]
+    assert running.backends == (
+        Backend(unit="online", replicas=3, weight=90),
+        Backend(unit="online", replicas=3, weight=10, version="4"),
+    )
+    assert layout("lab", scenario, 1, Overrides(), {"delay": "4"}).routes[0] == waiting
+
+
+def test_what_can_not_be_laid_out_is_refused(scenario: Scenario) -> None:
+    with pytest.raises(UserError, match="no model 'other'"):
+        layout("lab", scenario, 1, Overrides(models={"other": ModelOverride()}))
+    table = scenario.model_copy(
+        update={"models": (scenario.models[0].model_copy(update={"pool": "lookup"}), *scenario.models[1:])}
+    )
+    with pytest.raises(SpecError, match="delay is online, but its pool lookup serves tables only"):
+        layout("lab", table, 1, Overrides())
+    named = scenario.model_copy(update={"pools": (*scenario.pools, Pool(name="control"))})
+    with pytest.raises(SpecError, match="can't be called 'control'"):
+        layout("lab", named, 1, Overrides())
+
+
+def test_changes_in_words(scenario: Scenario) -> None:
+    old = layout("lab", scenario, 1, Overrides())
+    new = layout(
+        "lab",
+        scenario,
+        1,
+        Overrides(
+            models={
+                "delay": ModelOverride(replicas=4, canary_percent=5),
+                "congestion": ModelOverride(mode=Mode.BATCH),
+            }
+        ),
+        {"delay": "2"},
+    )
+    assert diff(old, new) == (
+        "scale online from 3 to 4 replicas",
+        "move delay from online × 3 to 95 % online × 4 + 5 % online × 4 (version 2)",
+        "move congestion from bento × 1 to lookup × 2 (batch)",
+    )
+    assert diff(None, old)[:4] == ("start gateway", "start registry", "start control", "start online (3 replicas)")
+    fewer = old.model_copy(update={"units": old.units[:-1], "routes": old.routes[:1], "limits": {"ops": 1}})
+    assert set(diff(old, fewer)) == {
+        "stop lookup (2 replicas)",
+        "remove the route of segments",
+        "remove the route of congestion",
+        "limit team ops to 1 requests a second",
+    }
