@@ -106,6 +106,11 @@ def get_releases(call: Call) -> Any:
     return call.service.feed.current()
 
 
+def get_champion(call: Call) -> Any:
+    """The version of a model that a job may use, and its file."""
+    return call.service.reconciler.champion(call.path["model"])
+
+
 def post_batch_run(call: Call) -> Any:
     """Record a run and publish its table; the recorded run, and what became of the release."""
     finished, service = call.body(Finished), call.service
@@ -222,6 +227,7 @@ CALLS: tuple[tuple[str, str, Handler, str | None], ...] = (
     ("POST", "/decisions/verify", verify_decisions, ANY),
     ("POST", "/releases/reconcile", reconcile, OPERATOR),
     ("GET", "/releases", get_releases, ANY),
+    ("GET", "/champions/{model}", get_champion, ANY),
     ("POST", "/batch-runs", post_batch_run, OPERATOR),
     ("GET", "/batch-runs", get_batch_runs, ANY),
     ("POST", "/snapshots", post_snapshot, OPERATOR),

@@ -153,6 +153,26 @@ class Reconciler:
             **_common(model, registered, decision),
         )
 
+    def champion(self, model: str) -> dict[str, Any]:
+        """The version that jobs may use, and its file: version, sha256, path below the releases, columns, keys.
+
+        Raises:
+            RefusedError: no champion, or no allow decision for it.
+        """
+        version = self._registry.aliases().get(model, {}).get("champion")
+        if version is None:
+            raise RefusedError(f"{model} has no champion.", f"Promote a version: archlab promote {model} VERSION")
+        registered, decision = self._let_through(model, version, "champion")
+        sha256 = decision.query.resource.digest
+        return {
+            "model": model,
+            "version": version,
+            "sha256": sha256,
+            "path": f"blobs/{sha256}",
+            "columns": [c.model_dump(mode="json") for c in _tag(registered, COLUMNS_TAG, _COLUMNS)],
+            "keys": list(_tag(registered, KEYS_TAG, _KEYS)),
+        }
+
     def _let_through(self, model: str, version: str, role: Role) -> tuple[Registered, DecisionRecord]:
         """The version, and the allow decision that names the very digest of its file."""
         with self._store.read() as db:

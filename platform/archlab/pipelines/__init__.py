@@ -1,0 +1,1 @@
+"""Pipelines: data, training sets, training, registration, batch scoring. Each is a job."""

@@ -1,0 +1,69 @@
+"""HTTP over a unix socket with the standard library: parts of a lab ask each other now and then."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+from pathlib import Path
+from typing import Any
+
+from archlab.errors import ArchlabError, UnavailableError
+from archlab.identity import PLATFORM, mint
+from archlab.settings import LabFolder
+
+
+class _Connection(http.client.HTTPConnection):
+    def __init__(self, path: Path, timeout_s: float) -> None:
+        super().__init__("localhost", timeout=timeout_s)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(str(self._path))
+
+
+def send(
+    path: Path, method: str, target: str, headers: dict[str, str], *, body: bytes | None = None, timeout_s: float
+) -> tuple[int, bytes]:
+    """One request; status and body.
+
+    Raises:
+        UnavailableError: nothing answers at the socket in time.
+    """
+    connection = _Connection(path, timeout_s)
+    try:
+        connection.request(method, target, body=body, headers=headers)
+        response = connection.getresponse()
+        return response.status, response.read()
+    except (OSError, http.client.HTTPException) as error:
+        raise UnavailableError(f"{path.stem} does not answer: {error}.", "See: archlab status") from None
+    finally:
+        connection.close()
+
+
+def get(path: Path, target: str, headers: dict[str, str], *, timeout_s: float) -> tuple[int, bytes]:
+    """GET; status and body.
+
+    Raises:
+        UnavailableError: nothing answers at the socket in time.
+    """
+    return send(path, "GET", target, headers, timeout_s=timeout_s)
+
+
+def control(folder: LabFolder, method: str, target: str, body: Any = None, *, timeout_s: float = 60.0) -> Any:
+    """Ask a lab's control as the platform itself; the parsed answer.
+
+    Raises:
+        UnavailableError: control does not answer.
+        ArchlabError: it answers with an error; its message and remedy.
+    """
+    headers = {"Authorization": f"Bearer {mint(folder, PLATFORM)}", "Content-Type": "application/json"}
+    data = None if body is None else json.dumps(body).encode()
+    status, answer = send(folder.socket("control"), method, target, headers, body=data, timeout_s=timeout_s)
+    parsed = json.loads(answer) if answer else None
+    if status >= 400:
+        said = parsed if isinstance(parsed, dict) else {}
+        raise ArchlabError(str(said.get("error", f"control answers {status} to {target}")), str(said.get("remedy", "")))
+    return parsed
