@@ -1,7 +1,7 @@
 """`python -m archlab.pipelines.batch MODEL --at ISO`: compute a model's answers beforehand.
 
 The champion's file scores what the business will ask about, with features as they stood at that moment (read from the
-offline files, so that a run ahead of the clock sees nothing it could not have known). Answers go to Parquet with version
+offline files: a run ahead of the clock sees nothing it could not have known). Answers go to Parquet with version
 and run; the result line is the body of control's `POST /batch-runs`.
 """
 
@@ -74,7 +74,7 @@ def score(folder: LabFolder, scenario: Scenario, name: str, when: datetime) -> d
         raise NotFoundError(f"There is no model {name!r} in this lab.", f"Models: {known}.") from None
     business: Business = importlib.import_module(f"archlab_scenarios.{scenario.business}.business").BUSINESS
     card, champion = business.cards[name], Champion.of(folder, name)
-    data = data_folder(folder.cache)
+    data = data_folder(folder.cache, scenario.business)
     jobs.report("batch", f"{name} version {champion.version}")
     started = time.process_time()
     asks = business.batch_asks(data, name, model.caller, when)
