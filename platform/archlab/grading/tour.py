@@ -175,4 +175,4 @@ def write_progress(path: Path, progress: Progress, step: Step) -> Progress:
 
 def fill(text: str, values: Mapping[str, str]) -> str:
     """Put `{name}` figures into a text; other braces stay as they are."""
-    return re.sub(r"\{([a-z_]+)\}", lambda m: values.get(m[1], m[0]), text)
+    return re.sub(r"\{([a-z][a-z0-9_]*)\}", lambda m: values.get(m[1], m[0]), text)

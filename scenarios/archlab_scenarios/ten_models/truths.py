@@ -8,10 +8,20 @@ from archlab.spec.airline import ModelScore, Scoreboard
 from archlab.spec.grading import Evidence, Truth
 from archlab.spec.scenario import Mode, Model, Variant
 from archlab_scenarios.ten_models import economics as eco
-from archlab_scenarios.ten_models.gatekeeping import (  # noqa: F401 - truths of the promotion questions
-    leak_refused,
-    leak_rolled_back,
-)
+from archlab_scenarios.ten_models.gatekeeping import leak_refused, leak_rolled_back
+
+__all__ = [
+    "batch_day_net",
+    "beyond_rescue",
+    "break_even_volume",
+    "cheaper_and_fresh",
+    "cheapest_resilient",
+    "leak_refused",
+    "leak_rolled_back",
+    "second_replica",
+    "shared_cost",
+    "unit_cost",
+]
 
 HOURS_AWAY = 4
 """How long a lone replica is away on a business day (the text of `second-replica` says the same)."""
