@@ -43,7 +43,8 @@ def _next(lab: Lab, model: str) -> Ask:
 
     now = clock(lab)
     caller = lab.scenario.model(model).caller
-    asks = lab.business.asks(data_folder(lab.folder.cache, lab.declared.business), model, caller, now, now + timedelta(days=2))
+    data = data_folder(lab.folder.cache, lab.declared.business)
+    asks = lab.business.asks(data, model, caller, now, now + timedelta(days=2))
     if not asks:
         raise NotFoundError(
             f"Nobody asks {model} in the two days after {now:%Y-%m-%d %H:%M}Z.", "Bring NAME=VALUE yourself."

@@ -1,0 +1,132 @@
+"""`python -m archlab.pipelines.register [MODEL ...] [--variant NAME]`: register trained models with the MLflow client.
+
+Reads MLFLOW_TRACKING_URI and MLFLOW_TRACKING_TOKEN like any MLflow program. A version whose file and evidence are
+registered already is found and left as it is, so the job can be killed and run again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from typing import Any
+
+from archlab import jobs
+from archlab.errors import NotFoundError
+from archlab.pipelines.data import data_folder
+from archlab.pipelines.train import BASE, Trained, trained
+from archlab.settings import LabFolder
+from archlab.spec.scenario import Scenario
+
+EXPERIMENT = "training"
+REQUIREMENTS = ["onnxruntime", "numpy"]
+"""Named, so that MLflow does not load the model in a process of its own to find them out."""
+
+
+def run(arguments: list[str]) -> dict[str, Any]:
+    """The job's body: versions by model."""
+    parser = argparse.ArgumentParser(prog="archlab.pipelines.register")
+    parser.add_argument("models", nargs="*")
+    parser.add_argument("--variant", default=BASE)
+    chosen = parser.parse_args(arguments)
+    folder = LabFolder.from_environment()
+    scenario = Scenario.model_validate_json(folder.scenario.read_bytes())
+    names = chosen.models or [m.name for m in scenario.models]
+    owners = {m.name: (m.owner, m.team) for m in scenario.models}
+    if unknown := [n for n in names if n not in owners]:
+        raise NotFoundError(f"There is no model {unknown[0]!r} in this lab.", f"Models: {', '.join(owners)}.")
+    data = data_folder(folder.cache, scenario.business)
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    versions: dict[str, str] = {}
+    for index, name in enumerate(names):
+        jobs.report("register", name, index, len(names))
+        found = trained(folder.cache, scenario.business, data, name, chosen.variant)
+        owner, team = owners[name]
+        versions[name] = register(found, owner=owner, team=team)
+    return {"versions": versions}
+
+
+def register(model: Trained, *, owner: str, team: str) -> str:
+    """Log one run with the model, register it, tag the version; returns the version."""
+    import mlflow
+    import onnx
+    from mlflow import MlflowClient
+
+    client = MlflowClient()
+    if version := _registered(client, model):
+        return version
+    mlflow.set_experiment(EXPERIMENT)
+    card = model.card
+    with mlflow.start_run(run_name=f"{card.model} {card.trained_at:%Y-%m-%d}") as active:
+        mlflow.log_params(card.params)
+        mlflow.log_metrics(card.metrics)
+        mlflow.set_tags({"team": team, "algorithm": card.algorithm, "data_digest": card.data_digest})
+        info = mlflow.onnx.log_model(
+            onnx.load(str(model.onnx)),
+            name=card.model,
+            signature=_signature(len(card.columns)),
+            pip_requirements=REQUIREMENTS,
+            save_as_external_data=False,
+        )
+    _create_model(client, card.model, owner, team)
+    made = client.create_model_version(
+        card.model, info.model_uri, run_id=active.info.run_id, tags=tags(model, owner, team), model_id=info.model_id
+    )
+    return str(made.version)
+
+
+def tags(model: Trained, owner: str, team: str) -> dict[str, str]:
+    """The tags of a version; see docs/interfaces.md."""
+    card = model.card
+    return {
+        "archlab.algorithm": card.algorithm,
+        "archlab.baseline": repr(card.baseline),
+        "archlab.code_version": card.code_version,
+        "archlab.columns": json.dumps([c.model_dump(mode="json") for c in card.columns]),
+        "archlab.data_digest": card.data_digest,
+        "archlab.evaluated_at": card.evaluated_at.isoformat(),
+        "archlab.feature_service": card.feature_service,
+        "archlab.higher_is_better": str(card.higher_is_better).lower(),
+        "archlab.keys": json.dumps(list(card.keys)),
+        "archlab.metric": card.metric,
+        "archlab.metric_value": repr(card.value),
+        "archlab.onnx_sha256": card.sha256,
+        "archlab.owner": owner,
+        "archlab.parity_max_abs_diff": repr(card.parity_max_abs_diff),
+        "archlab.team": team,
+    }
+
+
+def _registered(client: Any, model: Trained) -> str | None:
+    """The version that carries this very file, None when there is none."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        found = client.search_model_versions(f"name='{model.card.model}'")
+    except MlflowException:
+        return None
+    return next((str(v.version) for v in found if v.tags.get("archlab.onnx_sha256") == model.card.sha256), None)
+
+
+def _create_model(client: Any, name: str, owner: str, team: str) -> None:
+    from mlflow.exceptions import MlflowException
+
+    try:
+        client.create_registered_model(name, tags={"team": team, "owner": owner})
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+
+
+def _signature(width: int) -> Any:
+    import numpy as np
+    from mlflow.models import ModelSignature
+    from mlflow.types import Schema, TensorSpec
+
+    inputs = Schema([TensorSpec(np.dtype(np.float32), (-1, width), "features")])
+    outputs = Schema([TensorSpec(np.dtype(np.float32), (-1, 1), "prediction")])
+    return ModelSignature(inputs=inputs, outputs=outputs)
+
+
+if __name__ == "__main__":
+    jobs.main(run)
