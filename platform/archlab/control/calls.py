@@ -183,6 +183,7 @@ def get_cost(call: Call) -> Any:
 def get_metrics(call: Call) -> Any:
     """Control's own metrics and every replica's."""
     service = call.service
+    _ = service.scenario
     own = metrics.own(service.store, service.feed.current())
     text = metrics.merge([({}, own), *metrics.scrape(service.folder, service.desired.plan)])
     return Response(text, headers={"Content-Type": metrics.CONTENT_TYPE})
