@@ -19,13 +19,14 @@ def decision_from(value: Any, *, engine: str, bundle_digest: str) -> Decision:
     reasons = tuple(sorted(found, key=lambda reason: (reason.rule, reason.code, reason.message)))
     allow = value["allow"] is True and not reasons
     obligations = tuple(str(obligation) for obligation in value["obligations"])
-    return Decision(
-        allow=allow, reasons=reasons, obligations=obligations, engine=engine, bundle_digest=bundle_digest
-    )
+    return Decision(allow=allow, reasons=reasons, obligations=obligations, engine=engine, bundle_digest=bundle_digest)
 
 
 def denial(code: str, message: str, *, engine: str, bundle_digest: str, rule: str = "archlab/engine") -> Decision:
     """No, for a reason that is not a rule's."""
     return Decision(
-        allow=False, reasons=(Reason(rule=rule, code=code, message=message),), engine=engine, bundle_digest=bundle_digest
+        allow=False,
+        reasons=(Reason(rule=rule, code=code, message=message),),
+        engine=engine,
+        bundle_digest=bundle_digest,
     )

@@ -1,7 +1,7 @@
 """The decision log's hash chain: pure functions; control keeps the records.
 
-Each record's `hash` is the SHA-256 of its canonical JSON without that field, and `previous` is the hash before it, so that
-no record can be changed, dropped from the middle or put in without every later hash being wrong.
+Each record's `hash` is the SHA-256 of its canonical JSON without that field, and `previous` is the hash before it, so
+that no record can be changed, dropped from the middle or put in without every later hash being wrong.
 """
 
 from __future__ import annotations

@@ -50,7 +50,7 @@ class EmbeddedEngine:
             return decision_from(loaded.program.evaluate(document), engine=self._name, bundle_digest=digest)
         except (RegoError, ValidationError, TypeError, KeyError) as error:
             rule, message = _culprit(loaded.signed, query, document) or ("archlab/engine", str(error))
-            log.error("policy evaluation failed in %s: %s", rule, message)
+            log.warning("policy evaluation failed in %s: %s", rule, message)
             return denial("rule_error", message, rule=rule, engine=self._name, bundle_digest=digest)
 
     @property
@@ -77,7 +77,7 @@ class EmbeddedEngine:
         except (BundleError, RegoError) as error:
             self._fault = error.message
             kept = self._loaded.signed.digest[:12] if self._loaded else "nothing"
-            log.error("policy bundle refused, %s stays in force: %s", kept, error)
+            log.warning("policy bundle refused, %s stays in force: %s", kept, error)
 
 
 def _stamp(folder: LabFolder) -> Stamp:

@@ -50,7 +50,9 @@ def _covered(rules: Iterable[RuleFacts]) -> list[str]:
 def _rule(rule: RuleFacts) -> list[str]:
     document = f"data.archlab.rules.{rule.area}.{rule.name}"
     name = json.dumps(f"{rule.area}/{rule.name}")
-    applies = f"input.action in {json.dumps(list(rule.actions))}" if rule.actions else f"area == {json.dumps(rule.area)}"
+    applies = (
+        f"input.action in {json.dumps(list(rule.actions))}" if rule.actions else f"area == {json.dumps(rule.area)}"
+    )
     return [
         f"applies contains {name} if {applies}\n",
         f"""blocked contains {name} if {{

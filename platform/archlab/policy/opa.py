@@ -71,7 +71,9 @@ class OpaEngine:
         except (errors.QueryExecuteError, errors.RegoParseError, errors.DeletePolicyError) as error:
             return denial("engine_error", f"OPA failed: {error}", engine=self.name, bundle_digest=digest)
         except (ValidationError, ValueError, TypeError, KeyError, AttributeError) as error:
-            return denial("engine_error", f"OPA's answer is no decision: {error}", engine=self.name, bundle_digest=digest)
+            return denial(
+                "engine_error", f"OPA's answer is no decision: {error}", engine=self.name, bundle_digest=digest
+            )
 
     def close(self) -> None:
         """Let the connections go."""

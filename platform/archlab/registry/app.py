@@ -1,0 +1,73 @@
+"""`uvicorn archlab.registry.app:app`: MLflow's own ASGI application inside the gate. ARCHLAB_LAB names the lab."""
+
+from __future__ import annotations
+
+import logging
+import os
+import warnings
+from typing import TYPE_CHECKING
+
+from starlette.types import ASGIApp
+
+from archlab.identity import Verifier
+from archlab.policy.embedded import EmbeddedEngine
+from archlab.registry import environment
+from archlab.registry.content import LabContent
+from archlab.registry.demands import Demands
+from archlab.registry.effects import Effects
+from archlab.registry.gate import Gate
+from archlab.registry.recorder import ControlRecorder
+from archlab.registry.view import RegistryView
+from archlab.settings import LabFolder
+
+if TYPE_CHECKING:
+    from archlab.registry.recorder import DecisionRecorder
+    from archlab.spec.policy import PolicyEngine
+
+OPA_URL = "ARCHLAB_OPA_URL"
+"""When set, decisions are an OPA server's; otherwise the embedded engine's."""
+
+
+def create_app(
+    folder: LabFolder, *, engine: PolicyEngine | None = None, recorder: DecisionRecorder | None = None
+) -> ASGIApp:
+    """The gated registry of a lab. Sets MLflow's variables in this process and imports MLflow."""
+    for name, value in environment(folder).items():
+        os.environ.setdefault(name, value)
+    folder.registry.mkdir(parents=True, exist_ok=True, mode=0o700)
+    view, content = RegistryView(folder), LabContent(folder)
+    return Gate(
+        _mlflow(),
+        Verifier(folder),
+        engine or _engine(folder),
+        recorder or ControlRecorder(folder),
+        Demands(view, content),
+        Effects(view, content),
+    )
+
+
+def _engine(folder: LabFolder) -> PolicyEngine:
+    if url := os.environ.get(OPA_URL):
+        from archlab.policy.opa import OpaEngine
+
+        return OpaEngine(folder, url)
+    return EmbeddedEngine(folder)
+
+
+def _mlflow() -> ASGIApp:
+    """MLflow's application, its database brought up to date before the first request."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        from mlflow.server.fastapi_app import app as mlflow_app
+        from mlflow.server.handlers import initialize_backend_stores
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    initialize_backend_stores()
+    gated: ASGIApp = mlflow_app
+    return gated
+
+
+def __getattr__(name: str) -> ASGIApp:
+    """`app`, made when uvicorn asks for it, so that importing this module starts nothing."""
+    if name == "app":
+        return create_app(LabFolder.from_environment())
+    raise AttributeError(name)

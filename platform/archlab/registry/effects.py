@@ -1,0 +1,73 @@
+"""What the gate itself writes around an allowed change: author, digest, team, what was approved, when it was promoted."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from datetime import datetime
+
+from archlab.errors import UnavailableError
+from archlab.registry import evidence as ev
+from archlab.registry.calls import Kind
+from archlab.registry.content import LabContent
+from archlab.registry.demands import CHAMPION, Body, promoted_to, text
+from archlab.registry.recorder import DecisionRecorder
+from archlab.registry.view import RegistryView
+from archlab.spec.policy import Subject
+
+log = logging.getLogger("archlab.registry")
+
+
+class Effects:
+    """Server-side tags. `before` goes into the request itself, so that no version is ever without its author."""
+
+    MOVES_RELEASES = frozenset(
+        {Kind.SET_ALIAS, Kind.DELETE_ALIAS, Kind.TRANSITION, Kind.DELETE_VERSION, Kind.DELETE_MODEL, Kind.RENAME_MODEL}
+    )
+
+    def __init__(self, view: RegistryView, content: LabContent) -> None:
+        self._view = view
+        self._content = content
+        self._running: set[asyncio.Task[None]] = set()
+
+    def before(self, kind: Kind, body: Body, subject: Subject) -> Body:
+        """The body that MLflow is given."""
+        if kind is Kind.CREATE_VERSION:
+            return {**body, "tags": [*(body.get("tags") or []), {"key": ev.AUTHOR, "value": subject.user}]}
+        if kind is Kind.CREATE_MODEL and not self._content.team(text(body, "name")):
+            return {**body, "tags": [*(body.get("tags") or []), {"key": ev.TEAM, "value": subject.team}]}
+        return body
+
+    def after(self, kind: Kind, body: Body, subject: Subject, answer: bytes, now: datetime) -> None:
+        """Tags that need the change to be done. Blocking."""
+        name = text(body, "name")
+        if kind is Kind.CREATE_VERSION:
+            self._register_digest(name, str(json.loads(answer)["model_version"]["version"]))
+        elif kind is Kind.TAG_VERSION and body.get("key") == ev.APPROVED_BY:
+            self._remember_approved(name, text(body, "version"))
+        elif promoted_to(kind, body) == CHAMPION:
+            self._view.tag_version(name, text(body, "version"), ev.PROMOTED_AT, now.isoformat())
+
+    def tell(self, recorder: DecisionRecorder) -> None:
+        """Nudge control without waiting for it; it watches the registry anyway."""
+        task = asyncio.create_task(_tell(recorder))
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+
+    def _register_digest(self, name: str, version: str) -> None:
+        found = self._view.version(name, version)
+        if found and found.onnx_sha256:
+            self._view.tag_version(name, version, ev.SHA256, found.onnx_sha256)
+
+    def _remember_approved(self, name: str, version: str) -> None:
+        found = self._view.version(name, version)
+        if found:
+            self._view.tag_version(name, version, ev.APPROVED_EVIDENCE, ev.fingerprint(found))
+
+
+async def _tell(recorder: DecisionRecorder) -> None:
+    try:
+        await recorder.promoted()
+    except UnavailableError as error:
+        log.warning("control was not told of a promotion: %s", error)

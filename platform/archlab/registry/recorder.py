@@ -1,0 +1,99 @@
+"""Control, as the gate needs it: business time, a place for decisions, and a nudge after a promotion."""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime
+from typing import Any, Protocol
+
+import httpx
+
+from archlab.errors import UnavailableError
+from archlab.identity import PLATFORM, mint
+from archlab.settings import LabFolder
+from archlab.spec.policy import Decision, DecisionRecord, Query
+
+TIMEOUT_S = 3.0
+RECONCILE_TIMEOUT_S = 30.0
+TOKEN_LIFETIME_S = 3600
+
+
+class DecisionRecorder(Protocol):
+    """Where decisions are kept before they take effect."""
+
+    async def business_time(self) -> datetime:
+        """Now on the business clock.
+
+        Raises:
+            UnavailableError: control does not answer.
+        """
+        ...
+
+    async def record(self, query: Query, decision: Decision) -> DecisionRecord:
+        """Append a decision to the log.
+
+        Raises:
+            UnavailableError: it was not recorded.
+        """
+        ...
+
+    async def promoted(self) -> None:
+        """Tell control that an alias moved.
+
+        Raises:
+            UnavailableError: control does not answer; it will find out by itself.
+        """
+        ...
+
+
+class ControlRecorder:
+    """A `DecisionRecorder` that speaks to control over its unix socket, as user `platform`."""
+
+    def __init__(self, folder: LabFolder) -> None:
+        self._folder = folder
+        self._token = ""
+        self._renew_at = 0.0
+        transport = httpx.AsyncHTTPTransport(uds=str(folder.socket("control")))
+        self._client = httpx.AsyncClient(transport=transport, base_url="http://control", timeout=TIMEOUT_S)
+
+    async def business_time(self) -> datetime:
+        """See `DecisionRecorder`."""
+        answer = await self._call("GET", "/clock")
+        try:
+            return datetime.fromisoformat(answer["now"])
+        except (KeyError, TypeError, ValueError):
+            raise UnavailableError("Control's clock gave no time.") from None
+
+    async def record(self, query: Query, decision: Decision) -> DecisionRecord:
+        """See `DecisionRecorder`."""
+        body = {"query": query.model_dump(mode="json"), "decision": decision.model_dump(mode="json")}
+        answer = await self._call("POST", "/decisions", body)
+        try:
+            return DecisionRecord.model_validate(answer)
+        except ValueError:
+            raise UnavailableError("Control's answer to a decision is no record.") from None
+
+    async def promoted(self) -> None:
+        """See `DecisionRecorder`."""
+        await self._call("POST", "/releases/reconcile", {}, timeout_s=RECONCILE_TIMEOUT_S)
+
+    async def close(self) -> None:
+        """Let the connections go."""
+        await self._client.aclose()
+
+    async def _call(self, method: str, path: str, body: Any = None, *, timeout_s: float = TIMEOUT_S) -> Any:
+        headers = {"authorization": f"Bearer {self._bearer()}"}
+        try:
+            response = await self._client.request(method, path, json=body, headers=headers, timeout=timeout_s)
+            response.raise_for_status()
+            return response.json()
+        except httpx.HTTPStatusError as error:
+            raise UnavailableError(f"Control answered {error.response.status_code} to {path}.") from None
+        except (httpx.HTTPError, ValueError) as error:
+            raise UnavailableError(f"Control does not answer {path} ({type(error).__name__}).") from None
+
+    def _bearer(self) -> str:
+        if time.monotonic() >= self._renew_at:
+            self._token = mint(self._folder, PLATFORM, lifetime_s=TOKEN_LIFETIME_S)
+            self._renew_at = time.monotonic() + TOKEN_LIFETIME_S / 2
+        return self._token
