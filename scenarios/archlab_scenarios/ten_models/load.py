@@ -56,6 +56,7 @@ class Record:
     """Exact latencies of one run; locust rounds its own."""
 
     began: float = 0.0
+    """When the first user took its place; 0 before."""
     latencies_ms: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     errors: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
 
@@ -147,6 +148,7 @@ class Caller(User):  # type: ignore[misc]
                 host, concurrency=256, connection_timeout=TIMEOUT_S, network_timeout=TIMEOUT_S
             )
         self.client = self.shared[host]
+        RECORD.began = RECORD.began or time.perf_counter()
         self.due = time.perf_counter() + (number * 0.618034 % 1) * self.interval_s
 
     @task  # type: ignore[untyped-decorator]
@@ -189,7 +191,7 @@ def _begin(**_: Any) -> None:
     traffic()
     RECORD.latencies_ms.clear()
     RECORD.errors.clear()
-    RECORD.began = time.perf_counter()
+    RECORD.began = 0.0
 
 
 @events.test_stop.add_listener  # type: ignore[untyped-decorator]
