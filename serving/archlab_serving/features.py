@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,8 +51,7 @@ class Binding:
     """Views, or `view.column`, that the release needs and the snapshot lacks, comma-separated."""
 
 
-@dataclass(frozen=True, slots=True)
-class Inputs:
+class Inputs(NamedTuple):
     """What the model is asked, and how old the features behind it are."""
 
     matrix: NDArray[np.float32]
@@ -119,7 +119,7 @@ def row_count(tensors: Mapping[str, Tensor], max_rows: int) -> int:
     for name, tensor in tensors.items():
         shape = tensor.shape
         if len(shape) > 2 or (len(shape) == 2 and shape[1] != 1):
-            raise BadRequestError(f"tensor {name!r} has shape {list(shape)}; [N] or [N, 1] is needed")
+            raise BadRequestError(f"tensor {name!r} has shape {shape}; [N] or [N, 1] is needed")
         if rows < 0:
             rows = shape[0]
         elif shape[0] != rows:
@@ -141,7 +141,7 @@ def _whole(binding: Binding, tensors: Mapping[str, Tensor], max_rows: int) -> In
     if tensor.datatype != "FP32":
         raise BadRequestError(f"tensor {MATRIX!r} has datatype {tensor.datatype}; FP32 is needed")
     if len(tensor.shape) != 2 or tensor.shape[1] != binding.width:
-        raise BadRequestError(f"tensor {MATRIX!r} has shape {list(tensor.shape)}; [N, {binding.width}] is needed")
+        raise BadRequestError(f"tensor {MATRIX!r} has shape {tensor.shape}; [N, {binding.width}] is needed")
     _check_rows(MATRIX, tensor.shape[0], max_rows)
     return Inputs(np.array(tensor.data, dtype=np.float32).reshape(tensor.shape), {}, "")
 

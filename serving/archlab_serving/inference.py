@@ -86,10 +86,10 @@ class Inference:
         try:
             body = await self._body(headers, receive)
             call.begin()
-            await self._catch_up(headers, call)
-            served = await self._select(
-                model, version or headers.get(b"x-archlab-version", b"").decode("latin-1"), call
-            )
+            if b"x-archlab-min-snapshot" in headers or b"x-archlab-min-feed" in headers:
+                await self._catch_up(headers, call)
+            version = version or headers.get(b"x-archlab-version", b"").decode("latin-1")
+            served = self._watcher.loaded.find(model, version) or await self._find_again(model, version, call)
             call.metrics = served.metrics
             response = await self._answer(served, headers, body, call)
         except ServingError as error:
@@ -135,15 +135,12 @@ class Inference:
             finally:
                 call.resume()
 
-    async def _select(self, model: str, version: str, call: _Call) -> ServedModel:
-        """The model to ask; a name that isn't known yet may stand in a feed that is a moment old."""
-        try:
-            return self._watcher.loaded.select(model, version)
-        except ServingError:
-            call.pause()
-            await self._watcher.refresh()
-            call.resume()
-            return self._watcher.loaded.select(model, version)
+    async def _find_again(self, model: str, version: str, call: _Call) -> ServedModel:
+        """A name that isn't known yet may stand in a feed that is a moment old."""
+        call.pause()
+        await self._watcher.refresh()
+        call.resume()
+        return self._watcher.loaded.select(model, version)
 
     async def _answer(self, served: ServedModel, headers: Headers, body: bytes, call: _Call) -> Response:
         request = parse_request(body, headers.get(HEADER_LENGTH))
@@ -165,7 +162,10 @@ class Inference:
             if binding.missing:
                 parameters["features_missing"] = binding.missing
             keys = inputs.keys
-            prediction = await self._predict(backend, inputs.matrix, call)
+            if len(inputs.matrix) <= backend.inline_rows:
+                prediction = backend.predict(inputs.matrix)
+            else:
+                prediction = await self._predict(backend, inputs.matrix, call)
         request_id = request.id or headers.get(b"x-request-id", b"").decode("latin-1")
         answer = Answer(served.release.model, served.release.version, request_id, prediction, parameters)
         content, json_length = format_response(answer, binary=request.binary_output)
@@ -173,8 +173,7 @@ class Inference:
         return _ok(content, json_length)
 
     async def _predict(self, model: OnnxModel, matrix: NDArray[np.float32], call: _Call) -> NDArray[np.float32]:
-        if len(matrix) <= model.inline_rows:
-            return model.predict(matrix)
+        """Inference that would keep other requests waiting, in another thread."""
         call.pause()
         try:
             loop = asyncio.get_running_loop()

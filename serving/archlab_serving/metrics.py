@@ -23,7 +23,8 @@ class Metrics:
     def __init__(self, settings: Settings, runtime: str = "uvicorn") -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = CollectorRegistry(auto_describe=False)
-        ProcessCollector(registry=self.registry)
+        if runtime != "bento":  # which exposes `process_*` itself
+            ProcessCollector(registry=self.registry)
         identity = ("team", "model", "version")
         self.requests = self._counter("archlab_inference_requests", "Inference requests", (*identity, "code"))
         self.cpu_seconds = self._counter(

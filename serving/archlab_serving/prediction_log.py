@@ -5,10 +5,9 @@ from __future__ import annotations
 import logging
 import os
 from collections import deque
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import orjson
@@ -22,8 +21,7 @@ CAPACITY = 100_000
 """Records kept while the disk doesn't take them; then the oldest go."""
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """One answer."""
 
     wall_s: float

@@ -78,12 +78,17 @@ class Loaded:
             UnknownModelError: nothing of that name is served here.
             UnavailableError: the feed is not read yet, or the release that would answer was refused.
         """
+        found = self.find(model, version)
+        if found is None:
+            raise self._why_not(model, version)
+        return found
+
+    def find(self, model: str, version: str = "") -> ServedModel | None:
+        """The champion, or the named version; None when it isn't loaded."""
         versions = self.models.get(model)
-        if versions is not None:
-            found = versions.by_version.get(version) if version else versions.champion
-            if found is not None:
-                return found
-        raise self._why_not(model, version)
+        if versions is None:
+            return None
+        return versions.by_version.get(version) if version else versions.champion
 
     def served(self) -> Iterator[ServedModel]:
         """Every loaded model that can be asked for."""
