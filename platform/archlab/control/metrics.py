@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 
 from archlab.control import clock
 from archlab.control.store import Store
-from archlab.control.unixhttp import get
 from archlab.errors import ArchlabError
 from archlab.settings import LabFolder
 from archlab.spec.plan import Plan, Role
 from archlab.spec.release import ReleaseFeed
+from archlab.unixhttp import get
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _SAMPLE = re.compile(r"^(?P<name>[a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{(?P<labels>.*)\})?\s+(?P<rest>\S+(?:\s+-?\d+)?)\s*$")

@@ -162,7 +162,8 @@ class Reconciler:
         version = self._registry.aliases().get(model, {}).get("champion")
         if version is None:
             raise RefusedError(f"{model} has no champion.", f"Promote a version: archlab promote {model} VERSION")
-        registered, decision = self._let_through(model, version, "champion")
+        with self._lock:
+            registered, decision = self._let_through(model, version, "champion")
         sha256 = decision.query.resource.digest
         return {
             "model": model,

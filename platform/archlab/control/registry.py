@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-from archlab.control.unixhttp import get
 from archlab.errors import ArchlabError, NotFoundError, UnavailableError
+from archlab.unixhttp import get
 
 PREFIX = "/mlflow"
 API = f"{PREFIX}/api/2.0/mlflow"

@@ -88,7 +88,8 @@ def newest_data(cache: Path) -> Path:
     Raises:
         LabStateError: there is none.
     """
-    found = [p for p in (cache / "data").glob("*") if p.is_dir() and any(p.rglob("*.parquet"))]
+    # folders that start with a dot are still being filled
+    found = [p for p in (cache / "data").glob("[!.]*") if p.is_dir()]
     if not found:
         raise LabStateError(f"There is no data under {cache / 'data'}.", "Run: archlab up")
     return max(found, key=lambda path: path.stat().st_mtime)

@@ -96,6 +96,9 @@ def test_an_allowed_champion_becomes_a_signed_release_once(control: Control, reg
     assert release.keys == ("route",)
     check_signature(control, release)
     assert control.post("/releases/reconcile") == {"sequence": 1, "published": [], "refused": []}
+    champion = control.get(f"/champions/{MODEL}")
+    assert (champion["version"], champion["sha256"], champion["path"]) == (version, release.sha256, release.path)
+    assert champion["keys"] == ["route"]
 
 
 def test_without_an_allow_decision_nothing_is_released(control: Control, registry: MlflowServer) -> None:
@@ -108,6 +111,8 @@ def test_without_an_allow_decision_nothing_is_released(control: Control, registr
     assert (refused["model"], refused["version"]) == (MODEL, version)
     assert "no allow decision" in refused["reason"]
     assert feed(control).releases == ()
+    with control.client() as client:
+        assert client.get(f"/champions/{MODEL}").status_code == 403
 
 
 def test_a_file_that_is_not_the_one_decided_on_is_refused_and_the_last_good_one_stays(
