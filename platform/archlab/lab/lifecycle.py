@@ -6,17 +6,17 @@ import shutil
 from datetime import UTC, datetime
 
 from archlab import __version__, identity
-from archlab.errors import ConflictError, LabStateError
+from archlab.errors import ArchlabError, ConflictError, LabStateError
 from archlab.files import write_atomic, write_model
-from archlab.lab import seed, snapshot
+from archlab.lab import bento, seed, snapshot
 from archlab.lab.changes import publish
-from archlab.lab.lab import Lab, remember, scenario_folder
+from archlab.lab.lab import Lab, read, remember, scenario_folder
 from archlab.lab.lock import exclusive
 from archlab.plan.layout import layout
 from archlab.plan.loading import load_scenario
 from archlab.settings import LabFolder
 from archlab.spec.lab import LabIdentity, LabState
-from archlab.spec.plan import Progress
+from archlab.spec.plan import Plan, Progress
 
 DEFAULT_PORT = 8080
 
@@ -41,7 +41,7 @@ def up(
         made = _identity(folder, scenario, seed_number, port)
         handle = Lab(folder)
         remember(name)
-        _prepare(handle)
+        _prepare(handle, progress)
         if made.state is LabState.READY:
             _start(handle, progress)
         else:
@@ -73,7 +73,7 @@ def reset(lab: Lab, progress: Progress) -> None:
         progress("restore", "the state of the start")
         snapshot.restore(lab.folder)
         lab.folder.overrides.unlink(missing_ok=True)
-        _prepare(lab)
+        _prepare(lab, progress)
         _start(lab, progress)
 
 
@@ -110,7 +110,7 @@ def _identity(folder: LabFolder, scenario: str | None, seed_number: int | None, 
     return made
 
 
-def _prepare(lab: Lab) -> None:
+def _prepare(lab: Lab, progress: Progress) -> None:
     """Everything that units read at their start: keys, scenario, plan, policy, tokens."""
     from archlab.policy.bundle import publish as publish_bundle
 
@@ -120,9 +120,10 @@ def _prepare(lab: Lab) -> None:
         part.mkdir(parents=True, exist_ok=True, mode=0o700)
     load_scenario(lab.content / "scenario.yaml")
     publish(lab, lab.scenario)
-    write_model(folder.plan, layout(lab.name, lab.resolved, lab.identity.seed, lab.overrides))
+    write_model(folder.plan, layout(lab.name, lab.resolved, lab.identity.seed, lab.overrides, _challengers(folder)))
     write_atomic(folder.root / "known_columns.json", seed.known_columns(lab))
     publish_bundle(folder)
+    bento.ensure(folder, lab.plan, progress)
     for user in lab.declared.users:
         identity.write_header_file(folder, user)
 
@@ -130,3 +131,14 @@ def _prepare(lab: Lab) -> None:
 def _start(lab: Lab, progress: Progress) -> None:
     lab.target.apply(lab.plan, progress)
     lab.control.post("/releases/reconcile", {})
+
+
+def _challengers(folder: LabFolder) -> dict[str, str]:
+    """Challengers that the last plan sent traffic to; a second `up` keeps their share."""
+    try:
+        routes = read(Plan, folder.plan).routes
+    except ArchlabError:
+        return {}
+    return {
+        r.model: b.version for r in routes for b in r.backends if b.version and b.weight < 100 and b == r.backends[-1]
+    }
