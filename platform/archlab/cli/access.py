@@ -80,7 +80,7 @@ def predict(
         emit_json({"request": request, "answer": answer})
         return
     rows = [(t["name"], t["datatype"], ", ".join(str(v) for v in t["data"])) for t in request["inputs"]]
-    console.print(table(f"Asked of {model}", ("input", "type", "value"), rows))
+    console.print(table(f"Asked of {model}", ("input", "type", "value"), rows, wrap=("value",)))
     parameters = answer.get("parameters", {})
     console.print(
         f"\nprediction  [bold]{answer['outputs'][0]['data'][0]:.4f}[/]   version {parameters.get('model_version')}"

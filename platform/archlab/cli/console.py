@@ -5,14 +5,23 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
-console = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
+MIN_COLUMNS = 100
+"""Tables are laid out for at least this width; a narrower terminal wraps whole lines instead of words."""
+
+
+def _console(*, stderr: bool = False) -> Console:
+    made = Console(stderr=stderr, highlight=False)
+    return made if made.width >= MIN_COLUMNS else Console(stderr=stderr, highlight=False, width=MIN_COLUMNS)
+
+
+console = _console()
+err = _console(stderr=True)
 
 LabOption = Annotated[
     str | None, typer.Option("--lab", "-l", help="Which lab; by default the only one, or the one used last.")
@@ -27,11 +36,19 @@ def emit_json(value: Any) -> None:
     sys.stdout.write(json.dumps(value, indent=2, default=str) + "\n")
 
 
-def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], *, right: Sequence[str] = ()) -> Table:
-    """A plain table; columns named in `right` are numbers."""
-    made = Table(title=title, title_justify="left", header_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+def table(
+    title: str,
+    columns: Sequence[str],
+    rows: Iterable[Sequence[object]],
+    *,
+    right: Sequence[str] = (),
+    wrap: Sequence[str] = (),
+) -> Table:
+    """A plain table; columns named in `right` are numbers, those in `wrap` may take several lines."""
+    made = Table(title=title, title_justify="left", header_style="bold", box=None, pad_edge=False, padding=(0, 1, 0, 0))
     for column in columns:
-        made.add_column(column, justify="right" if column in right else "left", overflow="fold")
+        justify: Literal["left", "right"] = "right" if column in right else "left"
+        made.add_column(column, justify=justify, no_wrap=column not in wrap, overflow="fold")
     for row in rows:
         made.add_row(*(str(cell) for cell in row))
     return made

@@ -31,7 +31,7 @@ def doctor(
     else:
         mark = {"ok": "[green]ok[/]", "warning": "[yellow]warning[/]", "fault": "[red]fault[/]"}
         rows = [(mark[f.level], f.name, f.found, f.remedy) for f in findings]
-        console.print(table("Doctor", ("", "what", "found", "remedy"), rows))
+        console.print(table("Doctor", ("", "what", "found", "remedy"), rows, wrap=("found", "remedy")))
         for name, value in measured.items():
             console.print(f"{name}  {value:,.1f}")
     if any(f.level == "fault" for f in findings):

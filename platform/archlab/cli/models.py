@@ -68,7 +68,14 @@ def show(model: str, lab: LabOption = None, as_json: JsonOption = False) -> None
         columns = [c["name"] for c in _json(fact.tags.get("archlab.columns", "[]"))]
         metrics = ", ".join(f"{k} {v:.4g}" for k, v in sorted(fact.metrics.items()))
         rows.append((fact.version, ", ".join(fact.aliases), metrics, fact.author, fact.approved_by, ", ".join(columns)))
-    console.print(table("Versions", ("version", "alias", "metrics", "author", "approved by", "columns"), rows))
+    console.print(
+        table(
+            "Versions",
+            ("version", "alias", "metrics", "author", "approved by", "columns"),
+            rows,
+            wrap=("metrics", "columns"),
+        )
+    )
     asked = ", ".join(c.name for c in card.columns if c.source == "request")
     console.print(f"\nCallers bring, when they ask: {asked}; the rest comes from the feature store.")
 

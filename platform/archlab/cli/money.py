@@ -81,7 +81,7 @@ def score(
         f"  =  net [bold]{_signed(board.net_nanousd)}[/]"
     )
     console.print(
-        "[dim]Money counts the real requests that each replayed one stands for (modelled). Processor time is metered.[/]"
+        "[dim]Money counts the real requests behind each replayed one (modelled). Processor time is metered.[/]"
     )
 
 

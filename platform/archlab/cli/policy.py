@@ -52,7 +52,7 @@ def decisions(lab: LabOption = None, as_json: JsonOption = False) -> None:
             )
         )
     columns = ("#", "user", "action", "resource", "decision", "reasons", "bundle")
-    console.print(table("Decisions", columns, rows))
+    console.print(table("Decisions", columns, rows, wrap=("reasons",)))
 
 
 def verify(lab: LabOption = None) -> None:
