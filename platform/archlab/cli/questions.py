@@ -111,14 +111,20 @@ def show(lab: LabOption = None, as_json: JsonOption = False) -> None:
     rows = []
     for entry in entries:
         facts = entry.model_dump(mode="json")
-        what = facts["format"].split("/")[1]
-        verdict = facts.get("verdict", "")
         points = facts.get("points", f"-{facts['cost_percent']} %" if "cost_percent" in facts else "")
-        given = facts.get("answer", facts.get("hint"))
-        shown = ", ".join(given) if isinstance(given, list) else "" if given is None else given
-        when = f"{entry.wall_time:%Y-%m-%d %H:%M}"
-        rows.append((entry.sequence, when, what, entry.question, shown, _coloured(verdict), points, entry.hash[:10]))
-    columns = ("#", "when (UTC)", "what", "question", "answer", "verdict", "points", "hash")
+        rows.append(
+            (
+                entry.sequence,
+                f"{entry.wall_time:%d %b %H:%M}",
+                facts["format"].split("/")[1],
+                entry.question,
+                _shortened(facts.get("answer", facts.get("hint"))),
+                _coloured(facts.get("verdict", "")),
+                points,
+                entry.hash[:8],
+            )
+        )
+    columns = ("#", "UTC", "entry", "question", "answer", "verdict", "points", "hash")
     console.print(table("Gradebook", columns, rows, right=("#", "points")))
 
 
@@ -250,6 +256,11 @@ def _panel(markdown: str, title: str, colour: str) -> None:
     console.print(
         Panel(Markdown(markdown), title=title, title_align="left", border_style=colour, width=width, padding=1)
     )
+
+
+def _shortened(answer: Any) -> str:
+    shown = ", ".join(answer) if isinstance(answer, list) else "" if answer is None else str(answer)
+    return shown if len(shown) <= 20 else f"{shown[:19]}…"
 
 
 def _coloured(verdict: str) -> str:
