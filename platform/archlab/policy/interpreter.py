@@ -1,8 +1,8 @@
 """rego-cpp through its Python binding: modules in, one entry point asked many times.
 
 What was learned of the binding (regopy 1.5) and is taken care of here: input goes in as a JSON *term*, because the
-object interface rounds floats to six digits and leaves quotes in strings unescaped in the answer; an error comes back as
-text that is not JSON; built-in errors are silent unless strict; an interpreter is not safe for threads.
+object interface rounds floats to six digits and leaves quotes in strings unescaped in the answer; an error comes back
+as text that is not JSON; built-in errors are silent unless strict; an interpreter is not safe for threads.
 """
 
 from __future__ import annotations

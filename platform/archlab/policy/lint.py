@@ -1,8 +1,8 @@
 """What rego-cpp lets pass and a rule must not contain: checked on a rule's tokens before it is published.
 
-rego-cpp accepts a misspelt variable (it is then simply undefined, and a `not` in front of it is true), a function that does
-not exist, and a body without `if`; it ends the whole process on some uses of `with`. OPA's own compiler refuses the first
-three. So that a rule means the same in both engines, they are faults here too.
+rego-cpp accepts a misspelt variable (it is then simply undefined, and a `not` in front of it is true), a function that
+does not exist, and a body without `if`; it ends the whole process on some uses of `with`. OPA's own compiler refuses
+the first three. So that a rule means the same in both engines, they are faults here too.
 """
 
 from __future__ import annotations
@@ -10,11 +10,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 from archlab.policy.sources import RuleSource, Source
 
 KEYWORDS = frozenset(
-    "package import as default not some every in if else contains with true false null input data _ rego".split()
+    {"package", "import", "as", "default", "not", "some", "every", "in", "if", "else", "contains", "with"}
+    | {"true", "false", "null", "input", "data", "_", "rego"}
 )
 
 
@@ -89,7 +91,7 @@ def _file_faults(source: Source, package: str, is_builtin: Callable[[str], bool]
 
 
 def _statement_faults(key: str, found: list[Token]) -> Iterator[Fault]:
-    for before, token in zip(found, found[1:], strict=False):
+    for before, token in pairwise(found):
         if token.text == "with":
             yield Fault(key, token.line, "`with` belongs in tests, not in a rule")
         if token.text == "{" and token.depth == 0 and before.is_name and _opens_statement(before):

@@ -1,7 +1,7 @@
 """Runs Rego tests without the opa program: `python -m archlab.policy.test [FOLDER]`.
 
-A test is a rule `test_…` in a file `*_test.rego`, in a package of its own; it passes when every line of its body is true.
-rego-cpp 1.5 ends the process on most uses of `with`, so a line `EXPRESSION with input as VALUE` is carried out in two
+A test is a rule `test_…` in a file `*_test.rego`, in a package of its own; it passes when every line of its body is
+true. rego-cpp 1.5 ends the process on most uses of `with`, so a line `EXPRESSION with input as VALUE` takes two
 steps: VALUE is evaluated, then EXPRESSION with that as the real input. Lines may not share variables. `opa test FOLDER`
 runs the same files. Each file gets a process of its own.
 """

@@ -57,7 +57,7 @@ def _engine(folder: LabFolder) -> PolicyEngine:
 def _mlflow() -> ASGIApp:
     """MLflow's application, its database brought up to date before the first request."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
+        warnings.simplefilter("ignore")
         from mlflow.server.fastapi_app import app as mlflow_app
         from mlflow.server.handlers import initialize_backend_stores
     logging.getLogger("alembic").setLevel(logging.WARNING)

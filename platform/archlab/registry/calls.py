@@ -1,7 +1,8 @@
 """What a request to MLflow means: pure functions from method and path to a kind of call.
 
-MLflow serves each endpoint under `/api` and `/ajax-api`, in versions 2.0 and 3.0, with and without the static prefix for
-artifacts. They are all the same call here. Whatever changes something and is not known is `OTHER`, which no rule covers.
+MLflow serves each endpoint under `/api` and `/ajax-api`, in versions 2.0 and 3.0, with and without the static prefix
+for artifacts. They are all the same call here. Whatever changes something and is not known is `OTHER`, which no rule
+covers.
 """
 
 from __future__ import annotations

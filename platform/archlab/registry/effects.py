@@ -1,4 +1,4 @@
-"""What the gate itself writes around an allowed change: author, digest, team, what was approved, when it was promoted."""
+"""What the gate itself writes around an allowed change: author, digest, team, what was approved, when promoted."""
 
 from __future__ import annotations
 

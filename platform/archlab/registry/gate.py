@@ -1,11 +1,15 @@
-"""The gate: an ASGI application around MLflow's own. Who asks is known from the JWT alone; what is asked is read from the
-canonical path and the parsed body, and MLflow is given exactly those, so that both read the same request."""
+"""The gate: an ASGI application around MLflow's own.
+
+Who asks is known from the JWT alone; what is asked is read from the canonical path and the parsed body, and MLflow is
+given exactly those, so that both read the same request.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import logging
+import time
 from datetime import UTC, datetime
 from typing import Any
 
@@ -27,6 +31,7 @@ log = logging.getLogger("archlab.registry")
 MAX_BODY_BYTES = 1 << 20
 """Of a call on registered models; artifacts are streamed and not limited here."""
 
+CLOCK_REFRESH_S = 5.0
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -56,6 +61,7 @@ class Gate:
         self._effects = effects
         self._changing = asyncio.Lock()
         self._business_time = EPOCH
+        self._clock_due = 0.0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
@@ -129,18 +135,20 @@ class Gate:
         try:
             await self._recorder.record(query, decision)
         except UnavailableError as error:
-            log.error("a decision on %s was not recorded: %s", query.resource.name, error)
+            log.warning("a decision on %s was not recorded: %s", query.resource.name, error)
             reason = Reason(rule="archlab/log", code="not_recorded", message=f"{error} Nothing changes unrecorded.")
             return decision.model_copy(update={"allow": False, "reasons": (*decision.reasons, reason)})
         return decision
 
     async def _now(self, *, fresh: bool) -> datetime:
-        """Business time; the last known one will do for access decisions, which don't depend on it."""
-        try:
-            self._business_time = await self._recorder.business_time() if fresh else self._business_time
-        except UnavailableError:
-            if fresh:
-                raise
+        """Business time; a recent one, or the last known, will do for access decisions, which don't depend on it."""
+        if fresh or time.monotonic() >= self._clock_due:
+            try:
+                self._business_time = await self._recorder.business_time()
+                self._clock_due = time.monotonic() + CLOCK_REFRESH_S
+            except UnavailableError:
+                if fresh:
+                    raise
         return self._business_time
 
     async def _ask(self, scope: Scope, body: Body) -> Answer:
