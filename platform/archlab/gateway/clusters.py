@@ -40,8 +40,12 @@ def _pool(unit: str, replicas: int, folder: LabFolder) -> Message:
         **_cluster(cluster_name(unit, replicas), sockets),
         "health_checks": [_health_check()],
         "outlier_detection": _outliers(),
-        # With every replica unhealthy, which on a busy laptop may be a false alarm, asking one beats refusing.
-        "common_lb_config": {"healthy_panic_threshold": {"value": 1}},
+        "common_lb_config": {
+            # With every replica unhealthy, which on a busy laptop may be a false alarm, asking one beats refusing.
+            "healthy_panic_threshold": {"value": 1},
+            # By default the workers hear of a changed health up to a second late.
+            "update_merge_window": seconds(0),
+        },
     }
 
 

@@ -40,6 +40,22 @@ def roll_out(config: Configuration, files: GatewayFiles, *, patience_s: float = 
         _hand_over(admin, config, files, CLUSTERS, patience_s)
 
 
+def wait_healthy(config: Configuration, files: GatewayFiles, *, patience_s: float = PATIENCE_S) -> None:
+    """Return when Envoy regards every replica in the clusters of `config` as healthy.
+
+    A replica that says it is ready gets requests only after Envoy's next health check.
+
+    Raises:
+        TargetError: one stays unhealthy, or Envoy does not answer.
+    """
+    admin = Admin(files.admin)
+    _answer(admin, patience_s)
+    names = {str(c["name"]) for c in config.clusters}
+    if not _until(lambda: not names & admin.ailing(), patience_s):
+        ailing = ", ".join(sorted(names & admin.ailing()))
+        raise TargetError(f"The gateway finds {ailing} unhealthy.", "See: archlab status", unit=UNIT)
+
+
 def _hand_over(
     admin: Admin, config: Configuration, files: GatewayFiles, names: frozenset[str], patience_s: float
 ) -> None:

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from archlab.errors import TargetError
 from archlab.gateway.configuration import Configuration, GatewayFiles
-from archlab.gateway.rollout import roll_out
+from archlab.gateway.rollout import roll_out, wait_healthy
 from archlab.settings import LabFolder
 from archlab.spec.plan import Progress
 from archlab.targets.commands import Program
@@ -72,11 +72,16 @@ class Convergence:
             self._wait(wave)
 
     def _wait(self, programs: Collection[Program]) -> None:
+        """Until they are ready and the gateway has noticed."""
         wait_ready(programs, self.supervisor, self.folder, self.progress)
+        self._ask_gateway(wait_healthy)
 
     def _route(self) -> None:
+        self._ask_gateway(roll_out)
+
+    def _ask_gateway(self, what: Callable[[Configuration, GatewayFiles], None]) -> None:
         try:
-            roll_out(self.config, GatewayFiles.of(self.folder))
+            what(self.config, GatewayFiles.of(self.folder))
         except TargetError as error:
             last = tail(self.folder.log / f"{error.unit}-0.log", 20)
             raise TargetError(error.message, error.remedy, unit=error.unit, log_tail=last) from None

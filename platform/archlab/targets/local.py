@@ -190,6 +190,7 @@ def _launch(folder: LabFolder) -> None:
         text=True,
         timeout=60,
         check=False,
+        umask=0o077,
     )
     if done.returncode:
         raise _supervisor_failure(folder, f"does not start: {done.stderr.strip() or done.stdout.strip()}")

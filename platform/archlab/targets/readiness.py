@@ -20,6 +20,8 @@ PATIENCE_S = 90.0
 PROBE_S = 1.0
 DEATHS = 2
 """A replica that ended this often while it was waited for won't come up by itself."""
+TOO_QUICK = "Exited too quickly"
+"""supervisord's words for a program that ran but not for long; any other words mean that it could not be run at all."""
 _PAUSE_S = 0.05
 
 
@@ -113,7 +115,8 @@ class _Watch:
             if process is None:
                 raise failure(program, self._folder, "is not known to supervisord")
             self._count(name, process.pid)
-            if process.state == "FATAL" or self._deaths.get(name, 0) >= DEATHS:
+            never = process.state == "BACKOFF" and not process.description.startswith(TOO_QUICK)
+            if never or process.state == "FATAL" or self._deaths.get(name, 0) >= DEATHS:
                 raise failure(program, self._folder, f"does not start ({process.description.lower()})")
 
     def _count(self, name: str, pid: int) -> None:

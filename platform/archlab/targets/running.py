@@ -49,8 +49,7 @@ def run(folder: LabFolder, job: Job, on_event: OnEvent) -> JobResult:
     log = folder.log / f"{JOB_PREFIX}{job.name}.log"
     heard = _Heard()
     started = time.monotonic()
-    with log.open("w") as output:
-        process = _start(folder, job, output)
+    with log.open("w") as output, _start(folder, job, output) as process:
         peak = _attend(process, heard, output, on_event)
     if heard.result is not None and process.returncode == 0:
         return JobResult(result=heard.result, seconds=time.monotonic() - started, peak_rss_bytes=peak)

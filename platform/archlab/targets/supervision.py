@@ -71,8 +71,8 @@ def _section(program: Program, folder: LabFolder) -> list[str]:
 
 def _environment(env: Mapping[str, str]) -> str:
     for name, value in env.items():
-        if '"' in value:
-            raise TargetError(f"{name} can't be handed to a unit: its value holds a double quote.")
+        if '"' in value or value != value.strip("'"):
+            raise TargetError(f"{name} can't be handed to a unit: a double quote, or an apostrophe at an end.")
     return ",".join(f'{name}="{_value(value)}"' for name, value in sorted(env.items()))
 
 
@@ -186,5 +186,6 @@ class _Transport(xmlrpc.client.Transport):
 
     def make_connection(self, host: Any) -> http.client.HTTPConnection:
         """A connection to the unix socket, whatever the host."""
-        del host
-        return UnixConnection(self._path, TIMEOUT_S)
+        connection = UnixConnection(self._path, TIMEOUT_S)
+        self._connection = (host, connection)
+        return connection
