@@ -197,14 +197,14 @@ def _sheet(practice: Practice, as_json: bool) -> None:
             s.question.title,
             s.question.kind.value,
             s.question.difficulty,
-            f"{s.question.minutes} min",
+            s.question.minutes,
             _state(s),
-            f"{s.points:g} / {s.question.points}",
+            f"{s.points:g}/{s.question.points}",
         )
         for s in stands
     ]
-    columns = ("question", "title", "kind", "level", "time", "state", "points")
-    console.print(table("Questions", columns, rows, right=("points", "time")))
+    columns = ("question", "title", "kind", "level", "min", "state", "points")
+    console.print(table("Questions", columns, rows, right=("points", "min")))
     earned, possible = sum(s.points for s in stands), sum(s.question.points for s in stands)
     console.print(
         f"\n[bold]{earned:g} of {possible} points[/]   [dim]archlab question ID · hint ID · answer ID VALUE[/]"
@@ -213,7 +213,7 @@ def _sheet(practice: Practice, as_json: bool) -> None:
 
 def _state(stand: Standing) -> str:
     if stand.forecast is not None:
-        return "[cyan]forecast committed[/]"
+        return "[cyan]forecast[/]"
     return _coloured(stand.last.verdict.value) if stand.last is not None else "[dim]open[/]"
 
 

@@ -103,7 +103,7 @@ def test_the_gradebook_is_shown_verified_and_judged_again(run: Run, practice: Pr
     code, said = run("gradebook", "show")
     assert code == 0
     assert all(word in said for word in ("attempt", "hint", "forecast", "dearest-answer"))
-    assert "forecast committed" in run("questions")[1]
+    assert [q["forecast"] for q in json.loads(run("questions", "--json")[1]) if q["forecast"]] == [3.5]
     code, said = run("gradebook", "verify")
     assert (code, "3 entries" in said) == (0, True)
     code, said = run("gradebook", "regrade", "--json")
