@@ -1,0 +1,82 @@
+"""One real registry for this folder's tests: MLflow inside the gate."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from archlab.identity import create_keys
+from archlab.policy.bundle import publish
+from archlab.registry import environment
+from archlab.settings import LabFolder
+from gated_registry import Control, Registry, healthy, wait_for
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabFolder]:
+    """A lab's folder with keys, rules and two models of a scenario."""
+    found = LabFolder(tmp_path_factory.mktemp("registry") / "lab")
+    create_keys(found)
+    models = [{"name": "departure-delay", "team": "operations"}, {"name": "block-time", "team": "revenue"}]
+    found.scenario.write_text(json.dumps({"models": models}))
+    (found.root / "known_columns.json").write_text(json.dumps({"departure-delay": ["hour", "distance"]}))
+    publish(found)
+    found.run.mkdir(parents=True, exist_ok=True, mode=0o700)
+    yield found
+    for left in found.run.iterdir():
+        left.unlink()
+    found.run.rmdir()
+
+
+@pytest.fixture(scope="session")
+def control(folder: LabFolder) -> Iterator[Control]:
+    """Control's stand-in over a unix socket."""
+    found = Control(folder)
+    found.start()
+    yield found
+    found.stop()
+
+
+@pytest.fixture(scope="session")
+def registry(folder: LabFolder, control: Control, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
+    """`uvicorn archlab.registry.app:app`, on a port of its own."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    port = listener.getsockname()[1]
+    log = (tmp_path_factory.mktemp("log") / "registry.log").open("w")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "uvicorn", "archlab.registry.app:app", "--fd", str(listener.fileno())],
+        env={**os.environ, **environment(folder)},
+        pass_fds=[listener.fileno()],
+        stdout=log,
+        stderr=subprocess.STDOUT,
+    )
+    listener.close()
+    url = f"http://127.0.0.1:{port}/mlflow"
+    try:
+        wait_for(lambda: healthy(url) or process.poll() is not None, "the registry")
+        assert process.poll() is None, Path(log.name).read_text()
+        yield Registry(folder, url, control, process.pid)
+    finally:
+        process.terminate()
+        process.wait(20)
+        log.close()
+
+
+@pytest.fixture
+def become(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Whom the plain MLflow client speaks as from now on."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", registry.url)
+    monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+
+    def as_user(name: str) -> None:
+        monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", registry.token(name))
+
+    return as_user
