@@ -24,16 +24,16 @@ from archlab.spec.scenario import ClassificationValue, Mode, Model, ModelOverrid
 DAY = timedelta(days=1)
 ZERO = "0" * 64
 ASKED = {
-    "departure-delay": 900,
-    "missed-connection": 900,
-    "cancellation-risk": 900,
-    "arrival-delay": 880,
-    "flight-time": 900,
-    "delay-recovery": 130,
+    "departure-delay": 978,
+    "missed-connection": 978,
+    "cancellation-risk": 978,
+    "arrival-delay": 974,
+    "flight-time": 978,
+    "delay-recovery": 60,
     "airport-congestion": 114,
-    "route-segments": 220,
+    "route-segments": 193,
     "aircraft-reliability": 700,
-    "block-time-buffer": 220,
+    "block-time-buffer": 950,
 }
 """Replayed requests of a usual day, as the flights of November 2013 give them."""
 

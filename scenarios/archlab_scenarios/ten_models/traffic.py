@@ -53,7 +53,7 @@ def write(lab: Lab) -> Path:
     wanted = {"format": "archlab/load/v1", "day": start.isoformat(), "seed": lab.identity.seed}
     if path.exists() and {k: v for k, v in json.loads(path.read_text()).items() if k != "models"} == wanted:
         return path
-    data = data_folder(lab.folder.cache)
+    data = data_folder(lab.folder.cache, scenario.business)
     models = [made for m in scenario.models if (made := model_traffic(lab.business, data, m, start))]
     write_atomic(path, json.dumps({**wanted, "models": models}))
     return path

@@ -158,7 +158,7 @@ def unit_cost(evidence: Evidence, _variant: Variant) -> Truth:
 
 
 def shared_cost(evidence: Evidence, _variant: Variant) -> Truth:
-    """Whose bill falls most when the platform's cost is split by requests instead of by direct cost?"""
+    """Whose charge falls by the largest share when the platform is split by requests instead of by direct cost?"""
     days = eco.full_days(evidence)
     if not days:
         return Truth(answer=None, blocked=eco.NO_FULL_DAY)
@@ -170,16 +170,17 @@ def shared_cost(evidence: Evidence, _variant: Variant) -> Truth:
         by_cost[model.team] = by_cost.get(model.team, 0) + eco.cost(score)
         by_requests[model.team] = by_requests.get(model.team, 0) + eco.real_requests(model, score)
     total_cost, total_requests = sum(by_cost.values()), sum(by_requests.values())
-    if not total_cost or not total_requests:
+    if not all(by_cost.values()) or not total_requests:
         return Truth(answer=None, blocked="Nothing was asked on your last whole business day.")
-    change = {t: Fraction(by_requests[t], total_requests) - Fraction(by_cost[t], total_cost) for t in by_cost}
-    winner = min(sorted(change), key=lambda t: change[t])
+    before = {team: Fraction(cost, total_cost) for team, cost in by_cost.items()}
+    after = {team: Fraction(requests, total_requests) for team, requests in by_requests.items()}
+    change = {team: after[team] / before[team] - 1 for team in before}
+    ordered = sorted(change, key=lambda team: change[team])
     lines = [
-        f"| {team} | {100 * by_cost[team] / total_cost:.1f} | {100 * by_requests[team] / total_requests:.1f} | "
-        f"{eco.usd(change[team] * day.shared_nanousd):+.2f} |"
-        for team in sorted(change, key=lambda t: change[t])
+        f"| {team} | {float(before[team]):.1%} | {float(after[team]):.1%} | {float(change[team]):+.0%} |"
+        for team in ordered
     ]
-    return Truth(answer=winner, facts={"table": "\n".join(lines), "shared": eco.usd(day.shared_nanousd)})
+    return Truth(answer=ordered[0], facts={"table": "\n".join(lines), "shared": eco.usd(day.shared_nanousd)})
 
 
 def cheaper_and_fresh(evidence: Evidence, _variant: Variant) -> Truth:

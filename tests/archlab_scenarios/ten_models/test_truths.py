@@ -42,7 +42,7 @@ def _answers(name: str, choices: Mapping[str, Sequence[int]]) -> set[str]:
         ("beyond-rescue", {"recovery-volume": (60, 1500), "congestion-volume": (40, 900), "batch-price": (2100, 4200)}),
         ("second-replica", {"flight-time-volume": (15, 150), "recovery-volume": (60, 1500)}),
         ("dearest-answer", {"flight-time-volume": (15, 150), "recovery-volume": (60, 1500)}),
-        ("split-the-platform", {"flight-time-volume": (15, 150), "recovery-volume": (60, 1500)}),
+        ("split-the-platform", {"flight-time-volume": (15, 150)}),
     ],
 )
 def test_the_decision_flips_with_what_the_seed_varies(question: str, choices: Mapping[str, Sequence[int]]) -> None:
@@ -142,10 +142,27 @@ def test_a_nightly_run_alone_does_not_keep_the_promise() -> None:
     assert _state(nightly).answer is False
 
 
+def _solution(seed: int) -> World:
+    """Written against the variant: what can be precomputed moves; who can't pay for two replicas gets one."""
+    evidence = World(seed=seed).evidence()
+    replicas = {
+        model.name: 1
+        for model in eco.started_online(evidence)
+        if model.name not in BATCH and eco.row(evidence.daily[-1], model.name).net_nanousd < 0
+    }
+    return World(seed=seed, modes=BATCH, batch_every=HOURLY, replicas=replicas)
+
+
 @pytest.mark.parametrize("seed", range(1, 13))
 def test_the_reference_solution_is_right_for_every_seed(seed: int) -> None:
     assert _state(World(seed=seed)).answer is False
-    assert _state(World(seed=seed, modes=BATCH, batch_every=HOURLY)).answer is True
+    assert _state(_solution(seed)).answer is True
+
+
+def test_moving_models_alone_is_not_enough_for_every_seed() -> None:
+    moved = [World(seed=seed, modes=BATCH, batch_every=HOURLY) for seed in range(1, 13)]
+    answers = {bool(_state(world).answer) for world in moved}
+    assert answers == {True, False}
 
 
 def _state(world: World) -> Truth:
