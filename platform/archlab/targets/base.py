@@ -39,6 +39,12 @@ class Target(Protocol):
             ArchlabError: the error that the job reported, or TargetError when it ended without a word.
         """
 
+    def interrupt(self) -> None:
+        """Ask the jobs that other threads run through this object to stop at their next safe point.
+
+        ^C reaches the main thread only; whoever runs a job in another thread calls this when the main one is interrupted.
+        """
+
     def logs(self, unit: str, index: int | None = None, lines: int = 100, *, follow: bool = False) -> Iterator[str]:
         """The last lines of a unit's output (of one replica, or of all), and with `follow` whatever comes after.
 

@@ -46,6 +46,7 @@ class LocalTarget:
         self.port = port
         self._commands = commands or LocalCommands(folder)
         self._supervisor = Supervisor(folder.socket("supervisor"))
+        self._running: running.Running = set()
 
     def apply(self, plan: Plan, progress: Progress) -> None:
         """Converge to the plan; see `archlab.targets.base.Target`."""
@@ -81,7 +82,11 @@ class LocalTarget:
     def run(self, job: Job, on_event: OnEvent) -> JobResult:
         """Run a job to its end; see `archlab.targets.base.Target`."""
         self._rotate()
-        return running.run(self.folder, job, on_event)
+        return running.run(self.folder, job, on_event, self._running)
+
+    def interrupt(self) -> None:
+        """Ask the jobs that other threads of this process run to stop; see `archlab.targets.base.Target`."""
+        running.interrupt(self._running)
 
     def logs(self, unit: str, index: int | None = None, lines: int = 100, *, follow: bool = False) -> Iterator[str]:
         """A unit's output; see `archlab.targets.base.Target`. Jobs are called `job-<name>`."""

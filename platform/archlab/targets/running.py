@@ -34,11 +34,15 @@ class _Heard:
     interrupted: bool = field(default=False)
 
 
-def run(folder: LabFolder, job: Job, on_event: OnEvent) -> JobResult:
+Running = set[subprocess.Popen[str]]
+"""Jobs that run now; whoever holds it can interrupt them from another thread."""
+
+
+def run(folder: LabFolder, job: Job, on_event: OnEvent, running: Running | None = None) -> JobResult:
     """Run a job to its end.
 
     Everything it writes beyond its reports goes to `log/job-<name>.log`. An interrupt (^C) is passed on to it once and
-    waited for; a second one ends it.
+    waited for; a second one ends it. While it runs, it is in `running`.
 
     Raises:
         InterruptedJobError: it was asked to stop.
@@ -49,11 +53,22 @@ def run(folder: LabFolder, job: Job, on_event: OnEvent) -> JobResult:
     log = folder.log / f"{JOB_PREFIX}{job.name}.log"
     heard = _Heard()
     started = time.monotonic()
+    running = set() if running is None else running
     with log.open("w") as output, _start(folder, job, output) as process:
-        peak = _attend(process, heard, output, on_event)
+        running.add(process)
+        try:
+            peak = _attend(process, heard, output, on_event)
+        finally:
+            running.discard(process)
     if heard.result is not None and process.returncode == 0:
         return JobResult(result=heard.result, seconds=time.monotonic() - started, peak_rss_bytes=peak)
     raise _failure(job, heard, process.returncode, log)
+
+
+def interrupt(running: Running) -> None:
+    """Ask jobs to stop at their next safe point, as ^C does."""
+    for process in tuple(running):
+        _signal(process, signal.SIGINT)
 
 
 def _start(folder: LabFolder, job: Job, output: IO[str]) -> subprocess.Popen[str]:
@@ -134,7 +149,7 @@ def _signal(process: subprocess.Popen[str], number: signal.Signals) -> None:
 
 def _failure(job: Job, heard: _Heard, code: int, log: Path) -> ArchlabError:
     reported = str((heard.error or {}).get("kind", ""))
-    if heard.interrupted or reported == InterruptedJobError.__name__:
+    if heard.interrupted or reported == InterruptedJobError.__name__ or code == -signal.SIGINT:
         return InterruptedJobError(f"{job.name} was stopped.", "Run the command again to continue.")
     last = tail(log, TAIL_LINES)
     unit = JOB_PREFIX + job.name

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from archlab.jobs import InterruptedJobError
 from archlab.settings import LabFolder
 from archlab.spec.job import Job
 from archlab.targets import processes
-from archlab.targets.running import run
+from archlab.targets.running import Running, interrupt, run
 
 
 @pytest.fixture
@@ -71,7 +72,7 @@ def test_a_module_that_is_not_there_is_an_error(folder: LabFolder) -> None:
     assert "No module named no_such_module" in caught.value.log_tail[-1]
 
 
-def interrupt(times: int) -> Callable[[dict[str, Any]], None]:
+def press(times: int) -> Callable[[dict[str, Any]], None]:
     """What ^C does: raise KeyboardInterrupt in the main thread, here on the first report."""
 
     def on_event(_: dict[str, Any]) -> None:
@@ -83,7 +84,7 @@ def interrupt(times: int) -> Callable[[dict[str, Any]], None]:
 
 def test_an_interrupt_is_passed_on_and_waited_for(folder: LabFolder) -> None:
     with pytest.raises(InterruptedJobError):
-        run(folder, job("wait"), interrupt(1))
+        run(folder, job("wait"), press(1))
     assert processes.marked(folder.root, jobs=True) == []
 
 
@@ -91,8 +92,6 @@ def test_a_second_interrupt_ends_a_stubborn_job(folder: LabFolder) -> None:
     seen: list[int] = []
 
     def twice(_: dict[str, Any]) -> None:
-        import threading
-
         seen.append(1)
         threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGINT)).start()
         os.kill(os.getpid(), signal.SIGINT)
@@ -101,6 +100,25 @@ def test_a_second_interrupt_ends_a_stubborn_job(folder: LabFolder) -> None:
         run(folder, job("stubborn"), twice)
     assert seen == [1]
     assert processes.marked(folder.root, jobs=True) == []
+
+
+def test_a_job_of_another_thread_is_interrupted(folder: LabFolder) -> None:
+    jobs: Running = set()
+    waiting, ended = threading.Event(), []
+
+    def work() -> None:
+        try:
+            run(folder, job("wait"), lambda _: waiting.set(), jobs)
+        except InterruptedJobError as error:
+            ended.append(error)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    assert waiting.wait(30)
+    interrupt(jobs)
+    thread.join(30)
+    assert len(ended) == 1
+    assert jobs == set()
 
 
 def test_a_caller_that_fails_leaves_no_job_behind(folder: LabFolder) -> None:
