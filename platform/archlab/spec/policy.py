@@ -31,7 +31,7 @@ class Query(Spec):
 
     subject: Subject
     action: str
-    """`AREA/VERB`, e.g. `promotion/champion`, `registry/write`; the area picks the rules."""
+    """`AREA/VERB`, e.g. `promotion/champion`, `access/write`; the area picks the rules."""
     resource: PolicyResource
     evidence: dict[str, Any]
     time: UtcTime
