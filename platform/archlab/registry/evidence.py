@@ -19,7 +19,7 @@ APPROVED_BY = "archlab.approved_by"
 APPROVED_EVIDENCE = "archlab.approved_evidence"
 PROMOTED_AT = "archlab.promoted_at"
 SHA256 = "archlab.sha256"
-TEAM = "archlab.team"
+TEAM = "archlab.owner_team"
 
 NOT_EVIDENCE = frozenset({APPROVED_BY, APPROVED_EVIDENCE, PROMOTED_AT})
 """Tags that come with approval and promotion and so can't be what was approved."""

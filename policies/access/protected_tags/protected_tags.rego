@@ -11,9 +11,9 @@ requires := {"subject.user", "subject.roles", "evidence.key", "evidence.operatio
 server_side := {
 	"archlab.approved_evidence",
 	"archlab.author",
+	"archlab.owner_team",
 	"archlab.promoted_at",
 	"archlab.sha256",
-	"archlab.team",
 }
 
 approval := "archlab.approved_by"

@@ -209,7 +209,7 @@ def test_protected_tags_are_the_gates_own(client: Client, name: str) -> None:
         assert key in client.refused(partial(client.mlflow.set_model_version_tag, name, version, key, "me"))
         assert key in client.refused(partial(client.mlflow.delete_model_version_tag, name, version, key))
     assert AUTHOR in client.refused(lambda: client.register(name, tags={AUTHOR: "grace"}))
-    assert "archlab.team" in client.refused(lambda: client.mlflow.set_registered_model_tag(name, "archlab.team", "x"))
+    assert "archlab.owner_team" in client.refused(lambda: client.mlflow.set_registered_model_tag(name, "archlab.owner_team", "x"))
     client.mlflow.set_model_version_tag(name, version, "note", "free")
 
 

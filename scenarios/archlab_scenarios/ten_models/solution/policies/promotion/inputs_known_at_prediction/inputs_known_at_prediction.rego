@@ -8,6 +8,7 @@ requires := {"evidence.version.columns", "evidence.known_at_request"}
 default allow := false
 
 allow if {
+	is_array(input.evidence.known_at_request)
 	count(input.evidence.version.columns) > 0
 	count(unknown) == 0
 }
