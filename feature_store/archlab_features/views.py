@@ -1,8 +1,8 @@
 """The seven feature views: what each row is keyed by, when it counts from, and the SQL that computes it.
 
-A flight counts from the moment its outcome was `known` (it landed; six hours after schedule when it was cancelled), so no row
-holds anything from after its own timestamp. `created` is when a row reached us: a row that comes late has a later one, and
-training sets are joined on both. Files hold UTC in microseconds without a zone.
+A flight counts from the moment its outcome was `known` (it landed; six hours after schedule when it was cancelled), so
+no row holds anything from after its own timestamp. `created` is when a row reached us: one that comes late has a later
+`created`, and training sets are joined on both. Files hold UTC in microseconds without a zone.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ SETUP = (
     f"""
     CREATE TEMP TABLE mornings AS
     SELECT unnest(generate_series({FIRST} + INTERVAL 32 HOUR, {LAST}, INTERVAL 1 DAY)) AS morning
-    """,  # noqa: S608
+    """,
     """
     CREATE TEMP TABLE route_days AS
     WITH daily AS (
@@ -62,7 +62,8 @@ SETUP = (
     )
     SELECT route, morning, distance,
            sum(flights) OVER week AS flights_7d, sum(flights) OVER month AS flights_28d,
-           sum(late) OVER week / sum(flown) OVER week AS late_7d, sum(late) OVER month / sum(flown) OVER month AS late_28d,
+           sum(late) OVER week / sum(flown) OVER week AS late_7d,
+           sum(late) OVER month / sum(flown) OVER month AS late_28d,
            sum(delay) OVER week / sum(flown) OVER week AS delay_7d,
            sum(delay) OVER month / sum(flown) OVER month AS delay_28d,
            sqrt(greatest(0, sum(delay_squares) OVER month / sum(flown) OVER month
@@ -227,8 +228,8 @@ VIEWS: tuple[View, ...] = (
         "carrier_daily",
         "carrier",
         timedelta(days=3),
-        "carrier_late_7d carrier_late_28d carrier_delay_7d carrier_delay_28d carrier_arr_delay_7d carrier_arr_delay_28d "
-        "carrier_cancelled_7d carrier_cancelled_28d",
+        "carrier_late_7d carrier_late_28d carrier_delay_7d carrier_delay_28d carrier_arr_delay_7d "
+        "carrier_arr_delay_28d carrier_cancelled_7d carrier_cancelled_28d",
         CARRIER_DAILY,
     ),
     _view(

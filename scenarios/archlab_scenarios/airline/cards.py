@@ -1,4 +1,4 @@
-"""Cards of the airline's ten models: what each predicts, from which columns, and the simple rule that it has to beat."""
+"""Cards of the airline's ten models: what each predicts, from which columns, and the simple rule to beat."""
 
 from __future__ import annotations
 
@@ -171,7 +171,7 @@ _CARDS = (
     ModelCard(
         name="aircraft-reliability",
         title="Aircraft reliability",
-        target="Will the aircraft leave New York late at least twice in the next seven days? Asked daily for those seen.",
+        target="Will the aircraft leave New York late at least twice in the next seven days? Asked the day after it flew.",
         algorithm="decision tree",
         kind="classification",
         feature_service="aircraft_reliability",

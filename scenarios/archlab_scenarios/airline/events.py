@@ -1,8 +1,8 @@
 """SQL for what happens to the airline: moments at which callers ask, what they know then, and what comes of it.
 
-Training sets, requests and labels all read from here, so that a column means the same in each. Every query yields one row per
-subject with its request columns, and `actual_MODEL` (NULL where the question does not arise) and `baseline_MODEL` (what the
-simple rule of the model's card says) for the models that ask about such subjects.
+Training sets, requests and labels all read from here, so that a column means the same in each. Every query yields one
+row per subject with its request columns, and for each model that asks about such subjects `actual_MODEL` (NULL where the
+question does not arise) and `baseline_MODEL` (what the simple rule of the model's card says).
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ _LATE = "cancelled OR dep_delay > 15"
 _FIXED = (
     """
     CREATE TEMP TABLE by_origin_hour AS
-    SELECT origin, minute_of_day // 60 AS hour, avg((dep_delay > 15)::INT) AS late, avg((arr_delay >= 45)::INT) AS missed
+    SELECT origin, minute_of_day // 60 AS hour, avg((dep_delay > 15)::INT) AS late,
+           avg((arr_delay >= 45)::INT) AS missed
     FROM flights WHERE sched_dep < '{cutoff}' GROUP BY ALL
     """,
     """
@@ -52,11 +53,14 @@ _FIXED = (
 _SLOTS = f"""
     SELECT origin, half_hour AS asked,
            (extract(hour FROM local) * 60 + extract(minute FROM local))::DOUBLE AS minute_of_day,
-           coalesce(sum(scheduled) OVER ahead, 0)::DOUBLE AS sched_count, coalesce(sum(late) OVER ahead, 0)::DOUBLE AS late
+           coalesce(sum(scheduled) OVER ahead, 0)::DOUBLE AS sched_count,
+           coalesce(sum(late) OVER ahead, 0)::DOUBLE AS late
     FROM (
         SELECT origin, half_hour, half_hour AT TIME ZONE 'UTC' AT TIME ZONE 'America/New_York' AS local, scheduled, late
         FROM (VALUES ('EWR'), ('JFK'), ('LGA')) airport(origin)
-        CROSS JOIN (SELECT unnest(generate_series({{since}}, {{until}} + INTERVAL 2 HOUR, INTERVAL 30 MINUTE)) AS half_hour)
+        CROSS JOIN (
+            SELECT unnest(generate_series({{since}}, {{until}} + INTERVAL 2 HOUR, INTERVAL 30 MINUTE)) AS half_hour
+        )
         LEFT JOIN (
             SELECT origin, count(*) AS scheduled, count_if({_LATE}) AS late,
                    time_bucket(INTERVAL 30 MINUTE, sched_dep - INTERVAL 1 MICROSECOND) + INTERVAL 30 MINUTE AS half_hour
@@ -143,16 +147,19 @@ def aircraft(since: datetime, until: datetime, at: timedelta, seen_days: int = 1
             )
         ), late AS (
             SELECT tailnum, {left_at} AS day, count(*) AS late FROM flights
-            WHERE dep_delay > 15 AND sched_dep > '{since}' AND sched_dep <= TIMESTAMP '{until}' + INTERVAL 8 DAY GROUP BY ALL
+            WHERE dep_delay > 15 AND sched_dep > '{since}' AND sched_dep <= TIMESTAMP '{until}' + INTERVAL 8 DAY
+            GROUP BY ALL
         ), state AS (
             SELECT tailnum, event_timestamp, tail_late_count_7d FROM aircraft_state
             WHERE event_timestamp > TIMESTAMP '{since}' - INTERVAL {seen_days + 1} DAY AND event_timestamp <= '{until}'
         ), outcome AS (
             SELECT s.tailnum, s.asked, coalesce(sum(l.late), 0) AS late
-            FROM seen s LEFT JOIN late l ON l.tailnum = s.tailnum AND l.day > s.asked AND l.day <= s.asked + INTERVAL 7 DAY
+            FROM seen s
+            LEFT JOIN late l ON l.tailnum = s.tailnum AND l.day > s.asked AND l.day <= s.asked + INTERVAL 7 DAY
             WHERE s.asked > '{since}' AND s.asked <= '{until}' GROUP BY ALL
         )
-        SELECT o.tailnum, o.asked, o.asked + INTERVAL 7 DAY AS known, (o.late >= 2)::DOUBLE AS "actual_aircraft-reliability",
+        SELECT o.tailnum, o.asked, o.asked + INTERVAL 7 DAY AS known,
+               (o.late >= 2)::DOUBLE AS "actual_aircraft-reliability",
                coalesce(state.tail_late_count_7d, 0) AS "baseline_aircraft-reliability"
         FROM outcome o ASOF LEFT JOIN state ON state.tailnum = o.tailnum AND o.asked >= state.event_timestamp
         ORDER BY o.asked, o.tailnum
@@ -180,7 +187,8 @@ def routes(since: datetime, until: datetime, at: timedelta, every_days: int = 1)
         SELECT a.route, a.origin, a.asked, a.asked + INTERVAL 7 DAY AS known,
                (sum(late) / nullif(sum(flown), 0))::DOUBLE AS "actual_route-segments",
                CASE a.origin WHEN 'EWR' THEN 0 WHEN 'JFK' THEN 1 ELSE 2 END::DOUBLE AS "baseline_route-segments"
-        FROM asked a LEFT JOIN left_late l ON l.route = a.route AND l.day > a.asked AND l.day <= a.asked + INTERVAL 7 DAY
+        FROM asked a
+        LEFT JOIN left_late l ON l.route = a.route AND l.day > a.asked AND l.day <= a.asked + INTERVAL 7 DAY
         GROUP BY ALL ORDER BY a.asked, a.route
     """  # noqa: S608
 

