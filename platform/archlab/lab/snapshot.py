@@ -9,7 +9,7 @@ from pathlib import Path
 from archlab.settings import LabFolder
 
 PARTS = ("registry", "control", "releases", "features", "snapshots", "batch")
-GONE = ("predictions", "evidence")
+GONE = ("predictions",)
 
 
 def exists(folder: LabFolder) -> bool:
