@@ -41,7 +41,7 @@ class Feed:
         wanted = tuple(
             self._settled(r, known.get(r.id)) for r in sorted(releases, key=lambda r: (r.model, r.role, r.id))
         )
-        if wanted == before.releases and before.sequence:
+        if wanted == before.releases:
             self.repair(before)
             return before
         after = ReleaseFeed(sequence=before.sequence + 1, releases=wanted)
@@ -52,13 +52,16 @@ class Feed:
         return after
 
     def repair(self, feed: ReleaseFeed) -> None:
-        """Write feed.json again where it is missing or older than the database (killed in between)."""
+        """Write feed.json again where it is missing or not the database's (killed in between).
+
+        The empty feed is written too: a server is ready once it has read one.
+        """
         path = self._folder / "feed.json"
         try:
             written = json.loads(path.read_bytes())["sequence"]
         except (OSError, ValueError, KeyError):
             written = -1
-        if written != feed.sequence and feed.sequence:
+        if written != feed.sequence:
             write_model(path, feed)
 
     def blob(self, sha256: str) -> Path:

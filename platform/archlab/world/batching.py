@@ -12,7 +12,6 @@ from archlab.spec.scenario import Scenario
 from archlab.world.children import Crowd
 from archlab.world.schedule import batch_due
 
-MODULE = "archlab.pipelines.batch"
 AT_ONCE = 2
 
 Due = dict[datetime, list[tuple[str, datetime]]]
@@ -29,12 +28,18 @@ def due_runs(scenario: Scenario, ticks: Sequence[tuple[datetime, datetime]], don
 
 
 class BatchRuns:
-    """Runs the jobs and hands their results over when their tick comes."""
+    """Runs the jobs and hands their results over when their tick comes.
 
-    def __init__(self, crowd: Crowd, due: Due) -> None:
+    Args:
+        crowd: where the processes belong.
+        module: `python -m module MODEL --at ISO`.
+        due: what to run, per tick.
+    """
+
+    def __init__(self, crowd: Crowd, module: str, due: Due) -> None:
         room = asyncio.Semaphore(AT_ONCE)
         self._tasks = {
-            start: [asyncio.create_task(_run(crowd, room, name, when)) for name, when in runs]
+            start: [asyncio.create_task(_run(crowd, room, module, name, when)) for name, when in runs]
             for start, runs in due.items()
         }
 
@@ -53,9 +58,9 @@ class BatchRuns:
                 task.cancel()
 
 
-async def _run(crowd: Crowd, room: asyncio.Semaphore, model: str, when: datetime) -> Mapping[str, Any]:
+async def _run(crowd: Crowd, room: asyncio.Semaphore, module: str, model: str, when: datetime) -> Mapping[str, Any]:
     async with room:
-        child = await crowd.start(MODULE, model, "--at", when.isoformat())
+        child = await crowd.start(module, model, "--at", when.isoformat())
         return await child.result()
 
 

@@ -9,9 +9,7 @@ from typing import Any
 from archlab.errors import ArchlabError
 from archlab.spec.release import ViewSnapshot
 from archlab.spec.scenario import FeatureSchedule
-from archlab.world.children import Child, Crowd
-
-MODULE = "archlab.pipelines.materialize"
+from archlab.world.children import Child
 
 
 def arguments(start: datetime, end: datetime, tick: timedelta, features: Sequence[FeatureSchedule]) -> list[str]:
@@ -26,13 +24,6 @@ class Materializer:
 
     def __init__(self, child: Child) -> None:
         self._ticks = _ticks(child)
-
-    @classmethod
-    async def start(
-        cls, crowd: Crowd, start: datetime, end: datetime, tick: timedelta, features: Sequence[FeatureSchedule]
-    ) -> Materializer:
-        """Start the process."""
-        return cls(await crowd.start(MODULE, *arguments(start, end, tick, features)))
 
     async def views(self, tick: datetime) -> tuple[ViewSnapshot, ...]:
         """What was materialised for the tick that starts then; empty when nothing was due.

@@ -40,9 +40,9 @@ from archlab.world.client import ControlClient
 from archlab.world.digest import chained, tick_digest
 from archlab.world.freshness import cadence
 from archlab.world.happenings import Happening, Span, happenings
-from archlab.world.materializing import Materializer
+from archlab.world.materializing import Materializer, arguments
 from archlab.world.metering import Interval, Meters, read_meters, taken, usage
-from archlab.world.schedule import ticks
+from archlab.world.schedule import ticks, views_due
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +57,10 @@ class Setting:
     business: Business
     data: Path
     gateway: str
+    materializer: str = "archlab.pipelines.materialize"
+    """Module that materialises features; started as a process, since replay stands beside the pipelines."""
+    batch: str = "archlab.pipelines.batch"
+    """Module that makes one batch run."""
 
     @classmethod
     def read(cls, folder: LabFolder, data: Path | None, gateway: str | None) -> Setting:
@@ -120,8 +124,10 @@ class Replay:
         tick = spans[0][1] - spans[0][0]
         features = setting.scenario.features
         try:
-            materializer = await Materializer.start(crowd, spans[0][0], spans[-1][1], tick, features)
-            batches = BatchRuns(crowd, due_runs(setting.scenario, spans, await self._control.batch_runs()))
+            ahead = arguments(spans[0][0], spans[-1][1], tick, features)
+            materializer = Materializer(await crowd.start(setting.materializer, *ahead))
+            due = due_runs(setting.scenario, spans, await self._control.batch_runs())
+            batches = BatchRuns(crowd, setting.batch, due)
             world = await asyncio.to_thread(happenings, setting.business, setting.data, setting.scenario, spans)
             try:
                 for span, happening in zip(spans, world, strict=True):
@@ -143,7 +149,7 @@ class Replay:
         answers = await self._callers.ask_all(happening.questions, await self._world())
         requests = Counter(answer.model for answer in answers)
         meters = read_meters(await self._control.metrics())
-        renewed = [view.view for view in views if view.materialized == interval.start]
+        renewed = views_due(self._setting.scenario.features, interval.start, interval.end - interval.start)
         seconds = taken(self._meters, meters)
         tick = Tick(
             start=interval.start,

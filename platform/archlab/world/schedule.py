@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from datetime import datetime, time, timedelta
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime, time, timedelta
 
 from archlab.errors import UserError
-from archlab.spec.scenario import Mode, Model
+from archlab.spec.scenario import FeatureSchedule, Mode, Model
 
 DAY = timedelta(days=1)
+SCHEDULES_SINCE = datetime(2013, 1, 1, 8, tzinfo=UTC)
+"""Feature schedules count from here: at 08:00 the daily views have their rows."""
 
 
 def ticks(now: datetime, until: datetime, tick: timedelta) -> list[tuple[datetime, datetime]]:
@@ -36,6 +38,11 @@ def batch_due(model: Model, after: datetime, until: datetime) -> datetime | None
     if model.mode is not Mode.BATCH:
         return None
     return max((m for m in _moments(model, until) if after < m <= until), default=None)
+
+
+def views_due(features: Iterable[FeatureSchedule], start: datetime, tick: timedelta) -> list[str]:
+    """Views that fall due in the tick before `start`, or at `start` itself: what is materialised for that tick."""
+    return [f.view for f in features if (start - SCHEDULES_SINCE) % f.every < tick]
 
 
 def _moments(model: Model, until: datetime) -> Iterator[datetime]:
