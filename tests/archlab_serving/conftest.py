@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import json
 import os
@@ -67,7 +68,7 @@ class Lab:
         self.prediction_log = root / "predictions" / "server-0.jsonl"
         self.sequence = 0
         self.key = Ed25519PrivateKey.generate()
-        self.public_key.parent.mkdir()
+        self.public_key.parent.mkdir(parents=True)
         pem = self.key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
         self.public_key.write_bytes(pem)
 
@@ -223,6 +224,8 @@ class RunningServer:
         """Whether the server says that it is ready."""
         if self.process.poll() is not None:
             pytest.fail(f"the server ended with {self.process.returncode}:\n{self.log.read_text()[-4000:]}")
+        if "running on" not in self.log.read_text():
+            return False
         try:
             return self.client.get("/v2/health/ready").status_code == 200
         except httpx.TransportError:
@@ -287,21 +290,53 @@ class Launcher:
         return server
 
 
-@pytest.fixture
-def lab() -> Iterator[Lab]:
+@contextlib.contextmanager
+def short_lab() -> Iterator[Lab]:
     """An empty lab in a short folder, for unix sockets' sake."""
     root = Path(tempfile.mkdtemp(prefix="srv-"))
-    yield Lab(root)
-    shutil.rmtree(root, ignore_errors=True)
+    try:
+        yield Lab(root)
+    finally:
+        shutil.rmtree(root, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def launcher(lab: Lab) -> Iterator[Launcher]:
+    """Starts servers of the lab; ends them on the way out."""
+    made = Launcher(lab)
+    try:
+        yield made
+    finally:
+        for server in made.running:
+            server.stop()
+
+
+@pytest.fixture
+def lab() -> Iterator[Lab]:
+    """An empty lab."""
+    with short_lab() as made:
+        yield made
 
 
 @pytest.fixture
 def launch(lab: Lab) -> Iterator[Launcher]:
-    """Starts servers of the lab; ends them after the test."""
-    launcher = Launcher(lab)
-    yield launcher
-    for server in launcher.running:
-        server.stop()
+    """Starts servers of `lab`."""
+    with launcher(lab) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def shared_lab() -> Iterator[Lab]:
+    """An empty lab that a module's tests share."""
+    with short_lab() as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def shared_launch(shared_lab: Lab) -> Iterator[Launcher]:
+    """Starts servers of `shared_lab`."""
+    with launcher(shared_lab) as made:
+        yield made
 
 
 def body(**tensors: Any) -> dict[str, Any]:

@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from tests.archlab_serving.conftest import POOL, Lab, write_json
+
+from archlab.spec.release import Release as SpecRelease
+from archlab_serving.errors import FeedError, RefusedReleaseError
+from archlab_serving.feed import Release, read_blob, read_feed, read_public_key, verify
+
+
+def published(lab: Lab, entry: dict[str, Any]) -> Release:
+    lab.publish(entry)
+    (release,) = read_feed(lab.feed, POOL).releases
+    return release
+
+
+def test_only_the_pools_releases_are_read(lab: Lab) -> None:
+    lab.publish(lab.onnx(), lab.onnx(model="other", pool="elsewhere"))
+    feed = read_feed(lab.feed, POOL)
+    assert feed.sequence == 1
+    assert [release.id for release in feed.releases] == ["delay:1"]
+
+
+def test_the_statement_is_the_one_that_archlab_signs(lab: Lab) -> None:
+    entry = lab.onnx()
+    theirs = json.dumps(SpecRelease.model_validate(entry).statement(), sort_keys=True, separators=(",", ":"))
+    assert published(lab, entry).statement() == theirs.encode()
+
+
+def test_a_good_release_verifies(lab: Lab) -> None:
+    release = published(lab, lab.onnx())
+    verify(release, read_public_key(lab.public_key))
+    assert read_blob(lab.feed.parent, release)
+
+
+def refusal(lab: Lab, entry: dict[str, Any]) -> str:
+    release = published(lab, entry)
+    with pytest.raises(RefusedReleaseError) as caught:
+        take(lab, release)
+    return caught.value.reason
+
+
+def take(lab: Lab, release: Release) -> None:
+    verify(release, read_public_key(lab.public_key))
+    read_blob(lab.feed.parent, release)
+
+
+@pytest.mark.parametrize("name", ["id", "version", "decision_id", "sha256", "source_sha256", "decision_sha256"])
+def test_a_field_changed_after_signing_is_refused(lab: Lab, name: str) -> None:
+    entry = lab.onnx()
+    assert refusal(lab, {**entry, name: entry[name][:-1] + ("0" if entry[name][-1] != "0" else "1")}) == "signature"
+
+
+@pytest.mark.parametrize("signature", ["", "AAAA", "not base64!"])
+def test_a_bad_signature_is_refused(lab: Lab, signature: str) -> None:
+    assert refusal(lab, {**lab.onnx(), "signature": signature}) == "signature"
+
+
+def test_another_labs_signature_is_refused(lab: Lab, tmp_path: Path) -> None:
+    entry = lab.onnx()
+    assert refusal(lab, {**entry, "signature": Lab(tmp_path / "other").sign(entry)}) == "signature"
+
+
+def test_a_decision_about_another_digest_is_refused(lab: Lab) -> None:
+    assert refusal(lab, lab.onnx(decision_sha256="ab" * 32)) == "decision"
+
+
+def test_a_file_that_the_decision_did_not_see_is_refused(lab: Lab) -> None:
+    assert refusal(lab, lab.onnx(decision_sha256="ab" * 32, source_sha256="ab" * 32)) == "decision"
+
+
+def test_a_changed_file_is_refused(lab: Lab) -> None:
+    entry = lab.onnx()
+    blob = lab.feed.parent / entry["path"]
+    blob.write_bytes(blob.read_bytes() + b"\0")
+    assert refusal(lab, entry) == "digest"
+
+
+def test_a_missing_file_is_refused(lab: Lab) -> None:
+    assert refusal(lab, lab.onnx(path="blobs/gone")) == "unreadable"
+
+
+@pytest.mark.parametrize("path", ["../keys/release.pub.pem", "/etc/hostname"])
+def test_a_path_out_of_the_folder_is_refused(lab: Lab, path: str) -> None:
+    assert refusal(lab, lab.onnx(path=path)) == "path"
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"[]", b"null", b'{"format": "archlab/release-feed/v2"}', b'{"format": 1}']
+)
+def test_a_damaged_feed_is_an_error(lab: Lab, content: bytes) -> None:
+    lab.feed.parent.mkdir()
+    lab.feed.write_bytes(content)
+    with pytest.raises(FeedError, match=r"feed\.json"):
+        read_feed(lab.feed, POOL)
+
+
+def test_a_missing_field_is_named(lab: Lab) -> None:
+    entry = lab.onnx()
+    del entry["decision_id"]
+    write_json(lab.feed, {"format": "archlab/release-feed/v1", "sequence": 1, "releases": [entry]})
+    with pytest.raises(FeedError, match="'decision_id' is missing"):
+        read_feed(lab.feed, POOL)
+
+
+def test_another_kind_of_key_is_refused(lab: Lab) -> None:
+    key = generate_private_key(SECP256R1()).public_key()
+    lab.public_key.write_bytes(key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+    with pytest.raises(RefusedReleaseError, match="not an Ed25519"):
+        read_public_key(lab.public_key)
