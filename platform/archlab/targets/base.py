@@ -42,7 +42,7 @@ class Target(Protocol):
     def interrupt(self) -> None:
         """Ask the jobs that other threads run through this object to stop at their next safe point.
 
-        ^C reaches the main thread only; whoever runs a job in another thread calls this when the main one is interrupted.
+        ^C reaches the main thread only: whoever runs a job in another thread calls this when the main one stops.
         """
 
     def logs(self, unit: str, index: int | None = None, lines: int = 100, *, follow: bool = False) -> Iterator[str]:

@@ -206,7 +206,7 @@ def _until() -> Callable[[Callable[[], object], str], None]:
 class Load:
     """Asks the gateway all the time, on several connections, and remembers every answer."""
 
-    def __init__(self, gateway: Gateway, path: str, connections: int = 4) -> None:
+    def __init__(self, gateway: Gateway, path: str, connections: int = 16) -> None:
         self.answers: list[tuple[int, str]] = []
         self._gateway, self._path = gateway, path
         self._done = threading.Event()

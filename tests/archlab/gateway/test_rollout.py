@@ -12,7 +12,7 @@ import pytest
 from archlab.errors import TargetError
 from archlab.gateway.admin import Admin
 from archlab.gateway.configuration import GatewayFiles, configuration
-from archlab.gateway.rollout import roll_out
+from archlab.gateway.rollout import roll_out, wait_healthy
 from archlab.spec.plan import Backend, Plan, Role, Route, Unit
 
 if TYPE_CHECKING:
@@ -52,6 +52,21 @@ def test_a_killed_replica_costs_no_request(
         before = len(asking.answers)
         until(lambda: "online-0" in {name for _, name in asking.answers[before:]}, "online-0 is asked again")
     assert asking.failed == []
+
+
+def test_health_is_waited_for_as_envoy_sees_it(own_gateway: Gateway, until: Until) -> None:
+    files = GatewayFiles.of(own_gateway.folder)
+    jwks = (own_gateway.folder.keys / "jwks.json").read_text()
+    config = configuration(plan(to(2)), own_gateway.folder, own_gateway.port, jwks)
+    wait_healthy(config, files)
+    own_gateway.upstreams.unwell("online-1").touch()
+    until(Admin(files.admin).ailing, "Envoy notices")
+    with pytest.raises(TargetError, match=r"finds online\.2 unhealthy"):
+        wait_healthy(config, files, patience_s=0.1)
+    own_gateway.upstreams.unwell("online-1").unlink()
+    wait_healthy(config, files)
+    assert Admin(files.admin).ailing() == set()
+    assert {own_gateway.get(INFER).json()["name"] for _ in range(4)} == {"online-0", "online-1"}
 
 
 def test_a_replica_that_stops_properly_costs_no_request(
