@@ -75,6 +75,8 @@ def _authentication(lab: str, jwks: str) -> Message:
         "from_headers": [{"name": "Authorization", "value_prefix": "Bearer "}],
         "from_cookies": [COOKIE],
         "forward": True,
+        # A signature is checked once per token and worker; expiry still at every request.
+        "jwt_cache_config": {"jwt_cache_size": 500},
         "claim_to_headers": [{"header_name": header, "claim_name": claim} for header, claim in IDENTITY.items()],
     }
     token = {"provider_name": "lab"}
