@@ -8,12 +8,13 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
 from archlab.ledger.grouping import daily, group
 from archlab.ledger.lines import cost, lines, overflow
 from archlab.ledger.recompute import COLUMNS, export, recompute
 from archlab.spec.money import Basis, Line, LineKind, Price, PriceBook, Resource, Usage, UsageKind
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 START = datetime(2013, 11, 4, tzinfo=UTC)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
