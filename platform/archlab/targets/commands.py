@@ -98,16 +98,8 @@ class LocalCommands:
 def gateway(folder: LabFolder) -> Command:
     """Envoy, one worker. Restarts when its bootstrap changes; everything else it takes over while it runs."""
     files = GatewayFiles.of(folder)
-    argv = (
-        str(envoy_program()),
-        "-c",
-        str(files.bootstrap),
-        "--concurrency",
-        "1",
-        "--disable-hot-restart",
-        "-l",
-        "warning",
-    )
+    options = ("--concurrency", "1", "--disable-hot-restart", "--file-flush-interval-msec", "1000", "-l", "warning")
+    argv = (str(envoy_program()), "-c", str(files.bootstrap), *options)
     bootstrap = files.bootstrap.read_bytes() if files.bootstrap.exists() else b""
     env = {"ARCHLAB_BOOTSTRAP": hashlib.sha256(bootstrap).hexdigest()[:16]}
     return Command(argv, Health(files.admin, ("/ready",)), env)
