@@ -66,7 +66,7 @@ class Metrics:
 
 
 class ModelMetrics:
-    """The children of one model's version, looked up once instead of at every request."""
+    """The children of one model's version: made at its first request, and looked up no more."""
 
     __slots__ = ("_codes", "_identity", "_metrics", "_observe", "_spend")
 
@@ -74,14 +74,18 @@ class ModelMetrics:
         self._metrics = metrics
         self._identity = (team, model, version)
         self._codes: dict[int, Counter] = {}
-        self._spend = metrics.cpu_seconds.labels(*self._identity).inc
-        self._observe = metrics.seconds.labels(model, version).observe
 
     def record(self, code: int, seconds: float, cpu_seconds: float) -> None:
         """One request, answered or refused."""
         counter = self._codes.get(code)
         if counter is None:
-            counter = self._codes[code] = self._metrics.requests.labels(*self._identity, str(code))
+            counter = self._first(code)
         counter.inc()
         self._spend(cpu_seconds)
         self._observe(seconds)
+
+    def _first(self, code: int) -> Counter:
+        self._spend = self._metrics.cpu_seconds.labels(*self._identity).inc
+        self._observe = self._metrics.seconds.labels(*self._identity[1:]).observe
+        counter = self._codes[code] = self._metrics.requests.labels(*self._identity, str(code))
+        return counter
