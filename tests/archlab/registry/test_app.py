@@ -209,7 +209,9 @@ def test_protected_tags_are_the_gates_own(client: Client, name: str) -> None:
         assert key in client.refused(partial(client.mlflow.set_model_version_tag, name, version, key, "me"))
         assert key in client.refused(partial(client.mlflow.delete_model_version_tag, name, version, key))
     assert AUTHOR in client.refused(lambda: client.register(name, tags={AUTHOR: "grace"}))
-    assert "archlab.owner_team" in client.refused(lambda: client.mlflow.set_registered_model_tag(name, "archlab.owner_team", "x"))
+    assert "archlab.owner_team" in client.refused(
+        lambda: client.mlflow.set_registered_model_tag(name, "archlab.owner_team", "x")
+    )
     client.mlflow.set_model_version_tag(name, version, "note", "free")
 
 
@@ -395,3 +397,32 @@ def test_known_columns_are_evidence(client: Client, registry: Registry) -> None:
     assert evidence["known_at_request"] == ["hour", "distance"]
     assert evidence["version"]["columns"][0] == {"name": "hour", "source": "request"}
     assert registry.control.last("promotion/champion").query.resource.team == "operations"
+
+
+def test_a_model_logged_the_usual_way_has_its_digest(client: Client, registry: Registry, name: str) -> None:
+    import mlflow
+    import onnx
+    from onnx import TensorProto, helper
+
+    node = helper.make_node("Identity", ["features"], ["prediction"])
+    shapes = [helper.make_tensor_value_info(n, TensorProto.FLOAT, ["N", 1]) for n in ("features", "prediction")]
+    graph = helper.make_graph([node], "g", shapes[:1], shapes[1:])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    client.become("trainer")
+    mlflow.set_tracking_uri(registry.url)
+    mlflow.set_experiment(name)
+    with mlflow.start_run() as run:
+        mlflow.log_metrics({"auc": 0.8})
+        logged = mlflow.onnx.log_model(model, name="model", save_as_external_data=False, pip_requirements=["onnx"])
+    client.mlflow.create_registered_model(name)
+    version = client.mlflow.create_model_version(
+        name, logged.model_uri, run.info.run_id, tags={**GOOD_TAGS, "archlab.team": "any"}, model_id=logged.model_id
+    )
+    tags = client.mlflow.get_model_version(name, version.version).tags
+    assert tags[AUTHOR] == "trainer"
+    assert len(tags[SHA256]) == 64
+    client.approve(name, version.version)
+    client.promote(name, version.version, user="trainer")
+    path = f"/model-versions/get-artifact?name={name}&version={version.version}&path=model.onnx"
+    assert registry.call("viewer", "GET", path)[0] == 200
+    assert onnx.checker.check_model(model) is None

@@ -1,0 +1,57 @@
+"""Fixtures of the policy tests."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from archlab.identity import create_keys
+from archlab.settings import LabFolder
+from archlab.spec.policy import PolicyResource, Query, Subject
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> LabFolder:
+    """A lab's folder with keys."""
+    found = LabFolder(tmp_path / "lab")
+    create_keys(found)
+    return found
+
+
+@pytest.fixture
+def rule_file(folder: LabFolder) -> Path:
+    """Where a learner would write the rule promotion/own."""
+    path = folder.policies / "promotion" / "own" / "own.rego"
+    path.parent.mkdir(parents=True)
+    return path
+
+
+@pytest.fixture
+def good() -> Query:
+    """A promotion that every built-in rule lets through."""
+    version: dict[str, Any] = {
+        "version": "2",
+        "author": "ada",
+        "approved_by": "grace",
+        "changed_since_approval": False,
+        "held_champion": False,
+        "metric": "auc",
+        "value": 0.78,
+        "baseline": 0.65,
+        "data_digest": "d",
+        "code_version": "c",
+        "columns": [{"name": "hour", "source": "request"}],
+        "evaluated_at": "2013-11-04T08:00:00+00:00",
+        "evaluated_age_days": 2.0,
+        "onnx": {"sha256": "a" * 64, "registered_sha256": "a" * 64, "parity_max_abs_diff": 1e-7},
+    }
+    return Query(
+        subject=Subject(user="ada", team="operations", roles=("developer",)),
+        action="promotion/champion",
+        resource=PolicyResource(kind="model-version", name="departure-delay", version="2", team="operations"),
+        evidence={"version": version, "has_champion": True, "champion": {"version": "1", "value": 0.75}},
+        time=datetime(2013, 11, 6, 8, tzinfo=UTC),
+    )
