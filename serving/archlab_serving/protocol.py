@@ -1,7 +1,7 @@
 """Requests and responses of the Open Inference Protocol V2 over REST, with the Binary Tensor Data Extension.
 
 Pure: bytes in, tensors out, and back. JSON has no NaN: `null` in a floating-point tensor is NaN, both ways. What is
-made at every request is a named tuple: immutable, and a third of a frozen dataclass' price.
+made at every request is a named tuple: immutable, and half the price of a frozen dataclass.
 """
 
 from __future__ import annotations
