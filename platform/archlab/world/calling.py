@@ -19,7 +19,7 @@ from archlab.spec.release import FeatureSnapshot
 from archlab.spec.scenario import Caller, Model
 from archlab.world.freshness import is_stale, timeliness, view_ages
 
-CONNECTIONS = 16
+CONNECTIONS = 8
 TIMEOUT_S = 10.0
 THROTTLED = 429
 THROTTLED_TRIES = 50
