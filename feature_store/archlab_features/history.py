@@ -7,7 +7,6 @@ from typing import Any
 
 import pandas as pd
 
-from archlab_features.repository import FeatureStore
 from archlab_features.views import view
 
 CHUNK_ROWS = 40_000
@@ -18,7 +17,7 @@ class RowCountError(RuntimeError):
     """A join answered another number of rows than it was asked for."""
 
 
-def point_in_time(store: FeatureStore, entities: pd.DataFrame, features: Mapping[str, Sequence[str]]) -> pd.DataFrame:
+def point_in_time(store: Any, entities: pd.DataFrame, features: Mapping[str, Sequence[str]]) -> pd.DataFrame:
     """Features for entity rows, each as known at its `event_timestamp`.
 
     Args:
@@ -42,7 +41,7 @@ def point_in_time(store: FeatureStore, entities: pd.DataFrame, features: Mapping
     return chosen.set_index(entities.index)
 
 
-def _join(store: FeatureStore, entities: pd.DataFrame, features: list[str]) -> pd.DataFrame:
+def _join(store: Any, entities: pd.DataFrame, features: list[str]) -> pd.DataFrame:
     # Without filter_by_created_timestamp a row that came late would be joined as if it had been there in time.
     job: Any = store.get_historical_features(entities, features, filter_by_created_timestamp=True)
     return job.to_df()

@@ -1,8 +1,9 @@
 """Brings Feast's online store forward tick by tick and writes what servers read.
 
-The online store is Feast's: filled by `materialize`, moved on by `write_to_online_store` with the rows that reached us since.
-A late row never replaces a newer one. `state.json` remembers how far each view has come; a store that is ahead of the clock (a
-replay was interrupted) is built again for the moment asked, so that a snapshot depends on its moment and nothing else.
+The online store is Feast's: filled by `materialize`, moved on by `write_to_online_store` with the rows that reached us
+since. A late row never replaces a newer one. `state.json` remembers how far each view has come; a store that is ahead
+of the clock (a replay was interrupted) is built again for the moment asked, so that a snapshot depends on its moment
+and nothing else.
 """
 
 from __future__ import annotations
@@ -70,7 +71,7 @@ class Materializer:
     ) -> Iterator[tuple[datetime, list[Written]]]:
         """What fell due at each tick's start, start <= tick < end; its files exist when it is yielded.
 
-        The first tick also brings what fell due before and was never materialised.
+        The first tick brings every view, those that were due before it too: whoever asks may not have seen them.
         """
         yield start, self._begin(start, every)
         arriving = {name: self._arriving(name, end) for name in every}
@@ -83,17 +84,18 @@ class Materializer:
     def _begin(self, start: datetime, every: Mapping[str, timedelta]) -> list[Written]:
         due = {name: last_due(interval, start) for name, interval in every.items()}
         behind = [name for name in due if self._state.get(name, BEGINNING) < due[name]]
-        if not self._state or any(moment > start for moment in self._state.values()):
+        if set(self._state) < set(every) or any(moment > start for moment in self._state.values()):
             return self._build(due)
         for name in every:
             self._online[name].read_all()
-        return [self._move(name, due[name], self._arriving(name, due[name])) for name in behind]
+        moved = {name: self._move(name, due[name], self._arriving(name, due[name])) for name in behind}
+        return [moved.get(name) or self._write(name, self._state[name], 0.0) for name in every]
 
     def _build(self, due: Mapping[str, datetime]) -> list[Written]:
         """Empty the online store and fill it for these moments."""
         self._write_state({})
         self._empty()
-        spent = {}
+        spent: dict[str, float] = {}
         for moment in sorted(set(due.values())):
             names = [name for name in due if due[name] == moment]
             began = time.process_time()
@@ -138,8 +140,8 @@ class Materializer:
         since = self._state.get(name, BEGINNING)
         with duckdb.connect() as connection:
             connection.execute("SET TimeZone = 'UTC'")
-            query = f"SELECT * FROM read_parquet('{path(self._data, name)}') WHERE created > ? AND created <= ?"  # noqa: S608
-            rows = connection.execute(query, [since.replace(tzinfo=None), until.replace(tzinfo=None)]).df()
+            history = connection.read_parquet(str(path(self._data, name)))
+            rows = history.filter(f"created > '{_naive(since)}' AND created <= '{_naive(until)}'").df()
         for column in ("event_timestamp", "created"):
             rows[column] = rows[column].dt.tz_localize("UTC")
         return rows
@@ -160,3 +162,7 @@ class Materializer:
         part = self._folder / f".state.json.{os.getpid()}.part"
         part.write_text(json.dumps({name: moment.isoformat() for name, moment in state.items()}))
         part.replace(self._folder / "state.json")
+
+
+def _naive(moment: datetime) -> datetime:
+    return moment.astimezone(UTC).replace(tzinfo=None)

@@ -11,10 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from archlab_features import feast_import  # noqa: F401, I001  (first: it makes Feast's import quick)
-from feast import Entity, FeatureService, FeatureStore, FeatureView, Field, FileSource, RepoConfig, ValueType
-from feast.types import Float64
-
+from archlab_features.feast_import import Float64, feast
 from archlab_features.views import VIEWS, View, path
 
 PROJECT = "airline"
@@ -23,11 +20,11 @@ Services = Mapping[str, Mapping[str, Sequence[str]]]
 """Feature services by name: per view, the features that the service takes from it."""
 
 
-def open_store(folder: Path) -> FeatureStore:
+def open_store(folder: Path) -> Any:
     """The Feast store whose registry and online store lie in `folder` (`registry.db`, `online.db`)."""
     folder.mkdir(parents=True, exist_ok=True)
-    return FeatureStore(
-        config=RepoConfig(
+    return feast.FeatureStore(
+        config=feast.RepoConfig(
             project=PROJECT,
             provider="local",
             registry=str(folder / "registry.db"),
@@ -39,7 +36,7 @@ def open_store(folder: Path) -> FeatureStore:
     )
 
 
-def apply(store: FeatureStore, folder: Path, data: Path, services: Services) -> bool:
+def apply(store: Any, folder: Path, data: Path, services: Services) -> bool:
     """Register entities, views over `data` and services; False when the folder has exactly these already."""
     wanted = _fingerprint(data, services)
     marker = folder / "applied.sha256"
@@ -53,23 +50,24 @@ def apply(store: FeatureStore, folder: Path, data: Path, services: Services) -> 
 def definitions(data: Path, services: Services) -> list[Any]:
     """Everything that Feast is told: entities, views, services."""
     entities = {
-        key: Entity(name=key, join_keys=[key], value_type=ValueType.STRING) for key in {view.join_key for view in VIEWS}
+        key: feast.Entity(name=key, join_keys=[key], value_type=feast.ValueType.STRING)
+        for key in {view.join_key for view in VIEWS}
     }
     views = {view.name: _feature_view(view, entities[view.join_key], data) for view in VIEWS}
     feature_services = [
-        FeatureService(name=name, features=[views[view][list(features)] for view, features in chosen.items()])
+        feast.FeatureService(name=name, features=[views[view][list(features)] for view, features in chosen.items()])
         for name, chosen in services.items()
     ]
     return [*entities.values(), *views.values(), *feature_services]
 
 
-def _feature_view(view: View, entity: Entity, data: Path) -> FeatureView:
-    return FeatureView(
+def _feature_view(view: View, entity: Any, data: Path) -> Any:
+    return feast.FeatureView(
         name=view.name,
         entities=[entity],
         ttl=view.ttl,
-        schema=[Field(name=feature, dtype=Float64) for feature in view.features],
-        source=FileSource(
+        schema=[feast.Field(name=feature, dtype=Float64) for feature in view.features],
+        source=feast.FileSource(
             name=f"{view.name}_history",
             path=str(path(data, view.name)),
             timestamp_field="event_timestamp",

@@ -12,10 +12,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import orjson
-from feast.infra.key_encoding_utils import deserialize_entity_key, serialize_entity_key
-from feast.protos.feast.types.EntityKey_pb2 import EntityKey
-from feast.protos.feast.types.Value_pb2 import Value
 
+from archlab_features.feast_import import EntityKey, Value, deserialize_entity_key, serialize_entity_key
 from archlab_features.repository import PROJECT
 from archlab_features.views import View
 
@@ -33,7 +31,7 @@ class Row:
 
 @dataclass(slots=True)
 class OnlineView:
-    """What the online store holds of one view, read from its SQLite file; kept so that a tick reads only what changed."""
+    """What the online store holds of one view, read from its SQLite file; kept: a tick reads only what changed."""
 
     view: View
     online: Path
@@ -69,7 +67,8 @@ class OnlineView:
         )
 
     def _read(self, where: str, packed: Iterable[bytes]) -> None:
-        query = f'SELECT entity_key, feature_name, value, event_ts FROM "{PROJECT}_{self.view.name}" {where}'  # noqa: S608
+        table = f"{PROJECT}_{self.view.name}"
+        query = f'SELECT entity_key, feature_name, value, event_ts FROM "{table}" {where}'  # noqa: S608
         with closing(sqlite3.connect(f"file:{self.online}?mode=ro", uri=True)) as connection:
             found = connection.execute(query, tuple(packed)).fetchall()
         values: dict[bytes, dict[str, float | None]] = {}

@@ -1,7 +1,7 @@
 """From a fitted scikit-learn pipeline to one ONNX graph with one input and one output, and the proof that they agree.
 
-skl2onnx is silently wrong for some estimators (gradient boosting with Poisson loss or categories, forests on NaN), so every
-model is compared with its source before it may be used.
+skl2onnx is silently wrong for some estimators (gradient boosting with Poisson loss or categories, forests on NaN), so
+every model is compared with its source before it may be used.
 """
 
 from __future__ import annotations

@@ -70,12 +70,14 @@ class Training(Protocol):
     RECIPES: Sequence[Recipe]
     CUTOFF: datetime
     """Training rows were asked about before it, hold-out rows after."""
+    EVALUATED_AT: datetime
+    """Business time of the evaluation: every outcome of the hold-out was known by then."""
 
     def entities(self, data: Path, spine: str) -> Any:
         """Rows of a spine, shuffled, as a pandas frame.
 
-        Columns: entity keys, `event_timestamp` (UTC), `row` (unique), `holdout` (bool), request columns, and for each model
-        `actual_MODEL`, `baseline_MODEL`.
+        Columns: entity keys, `event_timestamp` (UTC), `row` (unique), `holdout` (bool), request columns, and for each
+        model `actual_MODEL`, `baseline_MODEL`.
         """
         ...
 

@@ -1,14 +1,15 @@
-"""`python -m archlab.pipelines.train [MODEL ...]`: data, training sets, models; what the cache holds is taken from there.
+"""`python -m archlab.pipelines.train [MODEL ...]`: data, training sets, models; what the cache holds is kept.
 
-A model is fitted on what was asked before the cutoff, evaluated on what came after it against the simple rule of its card,
-exported to ONNX, and compared with scikit-learn answer by answer. `cache/models/<digest>/` then holds `model.onnx` and
-`card.json`; the digest covers data, code and recipe.
+A model is fitted on what was asked before the cutoff, evaluated on what came after it against the simple rule of its
+card, exported to ONNX, and compared with scikit-learn answer by answer. `cache/models/<digest>/` then holds
+`model.onnx` and `card.json`; the digest covers data, code and recipe.
 """
 
 from __future__ import annotations
 
 import argparse
 import hashlib
+import importlib
 import json
 import time
 import warnings
@@ -109,14 +110,23 @@ def ensure(cache: Path, business: str, wanted: Sequence[Recipe]) -> dict[str, Tr
     return {name: _read(place) for name, place in places.items()}
 
 
+def training_set(cache: Path, business: str, recipe: Recipe) -> Path:
+    """Where the frame lies that a recipe learns from; there once it was trained."""
+    return _sets(cache, typed.digest(business), recipes.code_digest(business)) / f"{recipe.spine}.parquet"
+
+
+def _sets(cache: Path, data_digest: str, code: str) -> Path:
+    return cache / "training" / hashlib.sha256((data_digest + code).encode()).hexdigest()
+
+
 def _train(
     cache: Path, business: str, missing: Sequence[Recipe], places: dict[str, Path], data_digest: str, code: str
 ) -> None:
     warnings.filterwarnings("ignore", message="Stochastic Optimizer: Maximum iterations")
-    sets = cache / "training" / hashlib.sha256((data_digest + code).encode()).hexdigest()
+    sets = _sets(cache, data_digest, code)
     sets.mkdir(parents=True, exist_ok=True)
     spines = list(dict.fromkeys(recipe.spine for recipe in missing))
-    done = 0
+    done, evaluated_at = 0, recipes.training(business).EVALUATED_AT
     with Builder(business, spines, sets) as builder:
         jobs.report("data", "flights, weather, aircraft, feature views")
         data = typed.ensure(cache, business)
@@ -126,7 +136,7 @@ def _train(
             for recipe in (r for r in missing if r.spine == frame.spine):
                 done += 1
                 jobs.report("train", recipe.card.name, done, len(missing))
-                _make(recipe, frame, places[recipe.name], data_digest, code)
+                _make(recipe, frame, places[recipe.name], data_digest, code, evaluated_at)
 
 
 def _warm_up() -> None:
@@ -135,14 +145,18 @@ def _warm_up() -> None:
     import skl2onnx  # noqa: F401
     import sklearn.ensemble  # noqa: F401
 
+    limits = importlib.import_module("threadpoolctl").threadpool_limits
+    # The joining process has the other core: threads that wait for each other by spinning cost both their time.
+    limits(1)
 
-def _make(recipe: Recipe, frame: Frame, place: Path, data_digest: str, code: str) -> None:
+
+def _make(recipe: Recipe, frame: Frame, place: Path, data_digest: str, code: str, evaluated_at: datetime) -> None:
     began = time.monotonic()
     result = evaluate(recipe, frame.path)
     card = recipe.card
     if (result.value > result.baseline) is not card.higher_is_better:
         raise ArchlabError(
-            f"{recipe.name} does not beat its baseline: {card.metric} {result.value:.4f} against {result.baseline:.4f}.",
+            f"{recipe.name} does not beat its rule: {card.metric} {result.value:.4f}, not {result.baseline:.4f}.",
             "Its recipe needs work.",
         )
     now = datetime.now(UTC)
@@ -173,7 +187,7 @@ def _make(recipe: Recipe, frame: Frame, place: Path, data_digest: str, code: str
         data_digest=data_digest,
         code_version=code,
         trained_at=now,
-        evaluated_at=now,
+        evaluated_at=evaluated_at,
     )
     _write(place, result.onnx, evidence)
 

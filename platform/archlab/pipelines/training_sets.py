@@ -1,7 +1,7 @@
 """`python -m archlab.pipelines.training_sets`: point-in-time training sets through Feast, in a process of its own.
 
-Importing Feast takes seconds, so the process starts early, reads the data's folder from standard input when it is there, and
-prints one line per spine as soon as its frame is written. A frame that exists is not made again.
+Importing Feast takes seconds, so the process starts early, reads the data's folder from standard input when it is
+there, and prints one line per spine as soon as its frame is written. A frame that exists is not made again.
 """
 
 from __future__ import annotations
@@ -78,9 +78,9 @@ def run(arguments: list[str]) -> dict[str, Any]:
     parser.add_argument("folder", type=Path)
     parser.add_argument("spines", nargs="+")
     chosen = parser.parse_args(arguments)
-    warnings.filterwarnings("ignore", category=DeprecationWarning)
     from archlab_features import repository
 
+    warnings.filterwarnings("ignore")  # after Feast's import, which resets it
     content = recipes.training(chosen.business)
     data = Path(sys.stdin.readline().strip())
     feast = chosen.folder / "feast"

@@ -19,7 +19,7 @@ WINDS = (
     "wx_precipitation",
     "wx_visibility",
 )
-"""Weather without what mostly tells the season: a model trained to October would read winter out of it wrongly."""
+"""Weather without what mostly tells the season: a model trained to August would read winter out of it wrongly."""
 
 
 def columns(
@@ -48,7 +48,7 @@ _CARDS = (
         table_keys=("flight_id",),
         metric="auc",
         higher_is_better=True,
-        baseline="The share of late departures from this airport in this hour of the day, January to October.",
+        baseline="The share of late departures from this airport in this hour of the day, January to August.",
     ),
     ModelCard(
         name="missed-connection",
@@ -62,7 +62,7 @@ _CARDS = (
         table_keys=("flight_id",),
         metric="auc",
         higher_is_better=True,
-        baseline="The share of such arrivals among departures from this airport in this hour, January to October.",
+        baseline="The share of such arrivals among departures from this airport in this hour, January to August.",
     ),
     ModelCard(
         name="cancellation-risk",
@@ -90,7 +90,7 @@ _CARDS = (
         table_keys=("flight_id",),
         metric="mae",
         higher_is_better=False,
-        baseline="The departure delay, plus the mean of what flights made up in the air from January to October.",
+        baseline="The departure delay, plus the mean of what flights made up in the air from January to August.",
         gains_from_device=True,
     ),
     ModelCard(
@@ -139,7 +139,7 @@ _CARDS = (
         table_keys=("origin", "slot"),
         metric="mae",
         higher_is_better=False,
-        baseline="The mean for this airport and half hour of the day, January to October.",
+        baseline="The mean for this airport and half hour of the day, January to August.",
     ),
     ModelCard(
         name="route-segments",
@@ -171,7 +171,7 @@ _CARDS = (
     ModelCard(
         name="aircraft-reliability",
         title="Aircraft reliability",
-        target="Will the aircraft leave New York late at least twice in the next seven days? Asked the day after it flew.",
+        target="Will the aircraft leave New York late at least twice in the coming seven days? Asked daily.",
         algorithm="decision tree",
         kind="classification",
         feature_service="aircraft_reliability",
@@ -194,7 +194,7 @@ _CARDS = (
         table_keys=("flight_id",),
         metric="pinball",
         higher_is_better=False,
-        baseline="The route's 80th percentile, January to October.",
+        baseline="The route's 80th percentile, January to August.",
     ),
 )
 

@@ -1,8 +1,8 @@
 """SQL for what happens to the airline: moments at which callers ask, what they know then, and what comes of it.
 
 Training sets, requests and labels all read from here, so that a column means the same in each. Every query yields one
-row per subject with its request columns, and for each model that asks about such subjects `actual_MODEL` (NULL where the
-question does not arise) and `baseline_MODEL` (what the simple rule of the model's card says).
+row per subject with its request columns, and for each model that asks about such subjects `actual_MODEL` (NULL where
+the question does not arise) and `baseline_MODEL` (what the simple rule of the model's card says).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import duckdb
 
-CUTOFF = datetime(2013, 11, 1)
+CUTOFF = datetime(2013, 9, 1)
 """Models and fixed baselines learn from what was scheduled before; UTC without a zone, as in the files."""
 
 FLIGHT_MODELS = (
@@ -41,7 +41,9 @@ _FIXED = (
     """,
     """
     CREATE TEMP TABLE overall AS
-    SELECT avg(arr_delay - dep_delay) AS made_up FROM flights WHERE sched_dep < '{cutoff}'
+    SELECT avg(arr_delay - dep_delay) AS made_up, avg((dep_delay > 15)::INT) AS late,
+           avg((arr_delay >= 45)::INT) AS missed
+    FROM flights WHERE sched_dep < '{cutoff}'
     """,
     """
     CREATE TEMP TABLE by_slot AS
@@ -102,16 +104,18 @@ def flights(column: str, since: datetime, until: datetime, where: str = "true") 
         )
         SELECT flight_id, c.origin, c.carrier, c.route, tailnum, corridor, sched_dep, dep, known,
                minute_of_day, weekday, distance, block, dep_delay,
-               (dep_delay > 15)::DOUBLE AS "actual_departure-delay", h.late AS "baseline_departure-delay",
-               (arr_delay >= 45)::DOUBLE AS "actual_missed-connection", h.missed AS "baseline_missed-connection",
+               (dep_delay > 15)::DOUBLE AS "actual_departure-delay",
+               coalesce(h.late, o.late) AS "baseline_departure-delay",
+               (arr_delay >= 45)::DOUBLE AS "actual_missed-connection",
+               coalesce(h.missed, o.missed) AS "baseline_missed-connection",
                cancelled::DOUBLE AS "actual_cancellation-risk", k.carrier_cancelled_28d AS "baseline_cancellation-risk",
-               arr_delay AS "actual_arrival-delay", dep_delay + made_up AS "baseline_arrival-delay",
+               arr_delay AS "actual_arrival-delay", dep_delay + o.made_up AS "baseline_arrival-delay",
                air_time AS "actual_flight-time", r.route_air_time_28d AS "baseline_flight-time",
                CASE WHEN dep_delay BETWEEN 15 AND 60 THEN (arr_delay < 15)::DOUBLE END AS "actual_delay-recovery",
                1 - dep_delay / 60 AS "baseline_delay-recovery",
                elapsed AS "actual_block-time-buffer", coalesce(p.elapsed_p80, block) AS "baseline_block-time-buffer"
         FROM chosen c
-        CROSS JOIN overall
+        CROSS JOIN overall o
         LEFT JOIN by_origin_hour h ON h.origin = c.origin AND h.hour = c.minute_of_day // 60
         LEFT JOIN by_route p ON p.route = c.route
         ASOF LEFT JOIN recent_carrier k ON k.carrier = c.carrier AND c.moment >= k.event_timestamp

@@ -1,7 +1,7 @@
-"""How the airline's models are trained: which rows they learn from, with which estimator. See `archlab.pipelines.recipes`.
+"""How the airline's models are trained: from which rows, with which estimator. See `archlab.pipelines.recipes`.
 
-Estimators are chosen for what skl2onnx converts faithfully: missing values are imputed inside the pipeline unless the trees
-handle them, and nothing is categorical.
+Estimators are chosen for what skl2onnx converts faithfully: missing values are imputed inside the pipeline unless the
+trees handle them, and nothing is categorical.
 """
 
 from __future__ import annotations
@@ -19,13 +19,16 @@ from .cards import CARDS, columns
 CUTOFF = events.CUTOFF.replace(tzinfo=UTC)
 
 _AT = timedelta(hours=8)
-_FROM, _UNTIL = datetime(2013, 1, 1), datetime(2014, 1, 2)
-_WARM, _SETTLED = datetime(2013, 1, 29), datetime(2013, 12, 24)
+EVALUATED_AT = datetime(2013, 11, 2, tzinfo=UTC)
+"""When the hold-out (September and October) was judged: before any scenario's clock starts."""
+
+_FROM, _UNTIL = datetime(2013, 1, 1), datetime(2013, 11, 1)
+_WARM, _SETTLED = datetime(2013, 1, 29), datetime(2013, 10, 24)
 _WEEK = "INTERVAL 7 DAY"
 
 
 def entities(data: Path, spine: str) -> Any:
-    """Rows of a spine, shuffled the same way every time, as a pandas frame; see `archlab.pipelines.recipes.Training`."""
+    """Rows of a spine, shuffled the same way every time, as a pandas frame; see `recipes.Training`."""
     query = _SPINES[spine]
     with events.connect(data) as connection:
         frame = connection.execute(query).df()
@@ -33,7 +36,7 @@ def entities(data: Path, spine: str) -> Any:
     return frame
 
 
-def _spine(rows: str, key: str, moment: str, learned: int, held_out: int, gap: str = "INTERVAL 0 HOUR", where: str = "true") -> str:
+def _spine(rows: str, key: str, moment: str, learned: int, held_out: int, gap: str = "INTERVAL 0 HOUR") -> str:
     """SQL: `learned` rows from before the cutoff and `held_out` from after it, in a fixed shuffled order.
 
     Args:
@@ -45,7 +48,8 @@ def _spine(rows: str, key: str, moment: str, learned: int, held_out: int, gap: s
     return f"""
         WITH asked AS (
             SELECT *, {moment} AS event_timestamp, {key} AS row, {moment} >= TIMESTAMP '{events.CUTOFF}' AS holdout
-            FROM ({rows}) WHERE {where} AND ({moment} < TIMESTAMP '{events.CUTOFF}' - {gap} OR {moment} >= '{events.CUTOFF}')
+            FROM ({rows})
+            WHERE {moment} < TIMESTAMP '{events.CUTOFF}' - {gap} OR {moment} >= '{events.CUTOFF}'
         )
         SELECT * FROM asked
         QUALIFY row_number() OVER (PARTITION BY holdout ORDER BY hash(row), row)
@@ -56,9 +60,9 @@ def _spine(rows: str, key: str, moment: str, learned: int, held_out: int, gap: s
 
 _SPINES = {
     "scheduled": _spine(
-        events.flights("sched_dep", _FROM, _UNTIL), "flight_id", "sched_dep - INTERVAL 1 HOUR", 60_000, 20_000
+        events.flights("sched_dep", _FROM, _UNTIL), "flight_id", "sched_dep - INTERVAL 1 HOUR", 50_000, 16_000
     ),
-    "departed": _spine(events.flights("dep", _FROM, _UNTIL), "flight_id", "dep", 36_000, 15_000),
+    "departed": _spine(events.flights("dep", _FROM, _UNTIL), "flight_id", "dep", 30_000, 12_000),
     "departed-late": _spine(
         events.flights("dep", _FROM, _UNTIL, "dep_delay BETWEEN 15 AND 60"), "flight_id", "dep", 14_000, 6_000
     ),
@@ -177,16 +181,16 @@ def _recipe(name: str, spine: str, train_rows: int, params: dict[str, Any], esti
 
 
 RECIPES: Sequence[Recipe] = (
-    _recipe("departure-delay", "scheduled", 60_000, _DEPARTURE, _departure_delay),
+    _recipe("departure-delay", "scheduled", 50_000, _DEPARTURE, _departure_delay),
     _recipe("missed-connection", "scheduled", 25_000, _CONNECTION, _missed_connection),
-    _recipe("cancellation-risk", "scheduled", 60_000, _CANCELLATION, _cancellation_risk),
-    _recipe("arrival-delay", "departed", 36_000, _ARRIVAL, _arrival_delay),
+    _recipe("cancellation-risk", "scheduled", 50_000, _CANCELLATION, _cancellation_risk),
+    _recipe("arrival-delay", "departed", 30_000, _ARRIVAL, _arrival_delay),
     _recipe("flight-time", "scheduled", 40_000, _FLIGHT_TIME, _flight_time),
     _recipe("delay-recovery", "departed-late", 14_000, _RECOVERY, _delay_recovery),
     _recipe("airport-congestion", "half-hours", 14_000, _CONGESTION, _airport_congestion),
     _recipe("route-segments", "route-weeks", 10_000, _SEGMENTS, _route_segments),
     _recipe("aircraft-reliability", "aircraft-days", 30_000, _RELIABILITY, _aircraft_reliability),
-    _recipe("block-time-buffer", "scheduled", 60_000, _BLOCK, _block_time_buffer),
+    _recipe("block-time-buffer", "scheduled", 50_000, _BLOCK, _block_time_buffer),
     Recipe(
         card=CARDS["missed-connection"],
         variant="v2-leaky",

@@ -1,0 +1,98 @@
+"""`python -m archlab.pipelines.materialize --from ISO --to ISO --every VIEW=SECONDS ...`: online features by tick.
+
+For each tick that starts at a moment with from <= moment < to, the views that are due are materialised by Feast and
+exported; one line per tick, `{"tick", "views": [...], "cpu_ms": {...}}`, is printed as soon as its files exist. Feast
+stays the only writer of the online store. Running it again for the same span gives the same files.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+import warnings
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from archlab import jobs
+from archlab.errors import UsageError
+from archlab.pipelines import data, recipes
+from archlab.pipelines.training_sets import services
+from archlab.settings import LabFolder
+from archlab.spec.release import ViewSnapshot
+from archlab.spec.scenario import Scenario
+
+DEFAULT_TICK_S = 1800
+
+
+def run(arguments: list[str]) -> dict[str, Any]:
+    """The job's body."""
+    parser = argparse.ArgumentParser(prog="archlab.pipelines.materialize")
+    parser.add_argument("--from", dest="start", type=_moment, required=True)
+    parser.add_argument("--to", dest="end", type=_moment, required=True)
+    parser.add_argument("--tick", type=int, default=DEFAULT_TICK_S, help="seconds")
+    parser.add_argument("--every", action="append", default=[], help="VIEW=SECONDS; several, or separated by commas")
+    chosen = parser.parse_args(arguments)
+    every = schedules(chosen.every)
+    folder = LabFolder.from_environment()
+    scenario = Scenario.model_validate_json(folder.scenario.read_bytes())
+    every = every or {schedule.view: schedule.every for schedule in scenario.features}
+    _in_utc()
+    typed = data.ensure(folder.cache, scenario.business)
+    wanted = services(recipes.training(scenario.business).RECIPES)
+    from archlab_features.materialize import Materializer
+
+    warnings.filterwarnings("ignore")  # after Feast's import, which resets it
+    materializer = Materializer(folder.features, typed, folder.snapshots, wanted)
+    ticks = 0
+    for moment, written in materializer.ticks(chosen.start, chosen.end, timedelta(seconds=chosen.tick), every):
+        views = [
+            ViewSnapshot(view=w.view, sha256=w.sha256, path=w.path, rows=w.rows, materialized=w.materialized)
+            for w in written
+        ]
+        line = {
+            "tick": moment.isoformat(),
+            "views": [view.model_dump(mode="json") for view in views],
+            "cpu_ms": {w.view: round(w.cpu_ms, 1) for w in written},
+        }
+        sys.stdout.write(json.dumps(line) + "\n")
+        sys.stdout.flush()
+        ticks += 1
+    return {"ticks": ticks}
+
+
+def schedules(words: list[str]) -> dict[str, timedelta]:
+    """`VIEW=SECONDS` words, each perhaps several separated by commas.
+
+    Raises:
+        UsageError: one does not read so, or names no view.
+    """
+    from archlab_features.views import VIEWS
+
+    known = [view.name for view in VIEWS]
+    found: dict[str, timedelta] = {}
+    for word in (part for group in words for part in group.split(",") if part):
+        view, equals, seconds = word.partition("=")
+        if not equals or view not in known or not seconds.isdecimal() or int(seconds) == 0:
+            raise UsageError(f"--every {word!r} is not VIEW=SECONDS.", f"Views: {', '.join(known)}.")
+        found[view] = timedelta(seconds=int(seconds))
+    return found
+
+
+def _moment(text: str) -> datetime:
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise argparse.ArgumentTypeError(f"{text} has no zone; write it with a trailing Z")
+    return moment.astimezone(UTC)
+
+
+def _in_utc() -> None:
+    """Feast's SQLite store keeps moments as local time, which is ambiguous where clocks change."""
+    os.environ["TZ"] = "UTC"
+    time.tzset()
+
+
+if __name__ == "__main__":
+    jobs.main(run)

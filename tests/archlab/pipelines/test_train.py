@@ -1,0 +1,113 @@
+"""Real training of everything, once per digest of data and code; a minute on two cores the first time."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from archlab import settings
+from archlab.errors import NotFoundError
+from archlab.pipelines import evaluate, export, recipes, train
+from archlab.pipelines.metrics import MEASURES
+from archlab.pipelines.recipes import Recipe
+from archlab.pipelines.train import Trained
+
+CONTENT = recipes.training("airline")
+NAMES = [recipe.name for recipe in CONTENT.RECIPES]
+HONEST = [recipe.name for recipe in CONTENT.RECIPES if recipe.variant == recipes.FIRST]
+LEAKY = "missed-connection@v2-leaky"
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+
+EXPECTED = {
+    "departure-delay": 0.735,
+    "missed-connection": 0.75,
+    "cancellation-risk": 0.82,
+    "arrival-delay": 11.5,
+    "flight-time": 6.4,
+    "delay-recovery": 0.83,
+    "airport-congestion": 3.3,
+    "route-segments": 0.12,
+    "aircraft-reliability": 0.7,
+    "block-time-buffer": 5.05,
+}
+"""What each model reaches on the hold-out, rounded towards the worse."""
+
+
+@pytest.fixture(scope="module")
+def made() -> Mapping[str, Trained]:
+    return train.ensure(settings.home() / "cache", "airline", CONTENT.RECIPES)
+
+
+def recipe(name: str) -> Recipe:
+    return next(r for r in CONTENT.RECIPES if r.name == name)
+
+
+def frame(name: str, made: Mapping[str, Trained]) -> Path:
+    return train.training_set(settings.home() / "cache", "airline", recipe(name))
+
+
+@pytest.mark.parametrize("name", HONEST)
+def test_each_model_beats_its_simple_rule(name: str, made: Mapping[str, Trained]) -> None:
+    card = made[name].card
+    better = card.value - card.baseline if card.higher_is_better else card.baseline - card.value
+    assert better > 0.04 * card.baseline
+    assert card.value >= EXPECTED[name] if card.higher_is_better else card.value <= EXPECTED[name]
+    assert card.holdout_rows > 1000
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_exported_file_is_the_one_that_was_measured(name: str, made: Mapping[str, Trained]) -> None:
+    found, card = made[name], made[name].card
+    onnx = found.onnx.read_bytes()
+    assert hashlib.sha256(onnx).hexdigest() == card.sha256
+    assert card.parity_max_abs_diff <= export.MAX_ABS_DIFF
+    assert json.loads((found.folder / "card.json").read_text())["sha256"] == card.sha256
+    _, held_out = evaluate.read(recipe(name), frame(name, made))
+    answers = export.predict(onnx, held_out.features)
+    assert MEASURES[card.metric](held_out.actual, answers) == pytest.approx(card.value)
+
+
+@pytest.mark.parametrize("name", HONEST)
+def test_the_hold_out_lies_after_everything_learned(name: str, made: Mapping[str, Trained]) -> None:
+    table = pq.read_table(frame(name, made), columns=["holdout", "event_timestamp"]).to_pandas()
+    asked = table.groupby("holdout")["event_timestamp"]
+    assert asked.max()[False] < CONTENT.CUTOFF <= asked.min()[True]
+
+
+@pytest.mark.parametrize("name", ["departure-delay", "arrival-delay", "aircraft-reliability"])
+def test_no_entity_row_is_lost_or_doubled(name: str, made: Mapping[str, Trained], data: Path) -> None:
+    entities = CONTENT.entities(data, recipe(name).spine)
+    rows = pq.read_table(frame(name, made), columns=["row"])["row"].to_pylist()
+    assert rows == entities["row"].tolist()
+    assert len(set(rows)) == len(rows)
+
+
+def test_the_second_missed_connection_collapses_without_what_nobody_knows(made: Mapping[str, Trained]) -> None:
+    chosen, onnx = recipe(LEAKY), made[LEAKY].onnx.read_bytes()
+    assert [column.name for column in chosen.columns[1:]] == [c.name for c in recipe("missed-connection").columns]
+    _, held_out = evaluate.read(chosen, frame(LEAKY, made))
+    served = held_out.features.copy()
+    served[:, [column.name for column in chosen.columns].index("dep_delay")] = np.nan
+    claimed = made[LEAKY].card.value
+    honest = made["missed-connection"].card.value
+    live = MEASURES["auc"](held_out.actual, export.predict(onnx, served))
+    assert claimed > 0.95
+    assert live < honest - 0.05
+    assert export.predict(onnx, served).max() < 0.25
+
+
+def test_what_the_cache_holds_is_not_trained_again(made: Mapping[str, Trained]) -> None:
+    again = train.trained(settings.home() / "cache", "airline", Path(), "missed-connection")
+    assert again == made["missed-connection"]
+
+
+def test_an_unknown_variant_names_the_known_ones() -> None:
+    with pytest.raises(NotFoundError, match=r"no recipe for departure-delay v9.*missed-connection@v2-leaky"):
+        recipes.recipe(CONTENT, "departure-delay", "v9")
