@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 from archlab.lab import promotion
 from archlab.lab.lab import Lab
@@ -17,8 +18,13 @@ def seed(lab: Lab, progress: Progress) -> None:
     """Carry a new lab to its start. Steps that are done already are found done and skipped."""
     with ThreadPoolExecutor(max_workers=2) as pool:
         training = pool.submit(train, lab, progress)
-        lab.target.apply(lab.plan, progress)
-        training.result()
+        try:
+            lab.target.apply(lab.plan, progress)
+            training.result()
+        except BaseException:
+            lab.target.interrupt()
+            raise
+    fill_features(lab, progress)
     register(lab, progress)
     promote_all(lab, progress)
     for model in lab.scenario.models:
@@ -31,6 +37,23 @@ def seed(lab: Lab, progress: Progress) -> None:
 def train(lab: Lab, progress: Progress) -> None:
     """Data, feature views, ten models; what the cache holds is taken from there."""
     run_job(lab, Job(name="train", module="archlab.pipelines.train"), progress)
+
+
+def fill_features(lab: Lab, progress: Progress) -> None:
+    """Materialise every view up to the scenario's start and publish the snapshot; done once."""
+    if (lab.folder.snapshots / "current.json").exists():
+        return
+    start = lab.declared.starts
+    ticks: list[dict[str, Any]] = []
+    progress("features", "materialise online features")
+    job = Job(
+        name="features",
+        module="archlab.pipelines.materialize",
+        args=("--from", start.isoformat(), "--to", (start + lab.declared.tick).isoformat()),
+    )
+    lab.target.run(job, ticks.append)
+    views = [view for tick in ticks if "tick" in tick for view in tick["views"]]
+    lab.control.post("/snapshots", {"business_time": start.isoformat(), "views": views})
 
 
 def register(lab: Lab, progress: Progress) -> None:

@@ -10,6 +10,8 @@ from archlab.settings import LabFolder
 
 PARTS = ("registry", "control", "releases", "features", "snapshots", "batch")
 GONE = ("predictions",)
+SQLITE = b"SQLite format 3\x00"
+"""First bytes of such a file; Feast keeps a registry.db that is none."""
 
 
 def exists(folder: LabFolder) -> bool:
@@ -39,7 +41,7 @@ def restore(folder: LabFolder) -> None:
 
 
 def _copy(source: str, target: str) -> str:
-    if not source.endswith(".db"):
+    if not _is_sqlite(Path(source)):
         return str(shutil.copy2(source, target))
     reader, writer = sqlite3.connect(f"file:{Path(source)}?mode=ro", uri=True), sqlite3.connect(target)
     try:
@@ -48,6 +50,11 @@ def _copy(source: str, target: str) -> str:
         reader.close()
         writer.close()
     return target
+
+
+def _is_sqlite(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(len(SQLITE)) == SQLITE
 
 
 def _sqlite_extras(_folder: str, names: list[str]) -> list[str]:

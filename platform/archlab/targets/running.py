@@ -130,7 +130,7 @@ def _record(line: str) -> dict[str, Any] | None:
         value = json.loads(line)
     except ValueError:
         return None
-    return value if isinstance(value, dict) and ({"step", "result", "error"} & value.keys()) else None
+    return value if isinstance(value, dict) and ({"step", "tick", "result", "error"} & value.keys()) else None
 
 
 def _reap(process: subprocess.Popen[str]) -> int:
