@@ -12,6 +12,8 @@ from archlab_features import repository
 from archlab_features.history import RowCountError, point_in_time
 from archlab_features.views import VIEWS, path, view
 
+pytestmark = pytest.mark.filterwarnings("ignore:fetch_arrow_table:DeprecationWarning")
+
 NOON = datetime(2013, 6, 1, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 

@@ -2,16 +2,22 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from archlab_features import repository
 from archlab_features.materialize import Materializer, Written, last_due
+from archlab_features.offline import as_of
+from archlab_features.reader import read_snapshot
 from archlab_features.views import VIEWS, path, view
+
+pytestmark = pytest.mark.filterwarnings("ignore:fetch_arrow_table:DeprecationWarning")
 
 START = datetime(2013, 11, 4, 8, tzinfo=UTC)
 TICK = timedelta(minutes=30)
@@ -69,6 +75,32 @@ def test_every_row_is_what_feast_answers_online(replayed: tuple[Lab, Ticks]) -> 
         ).to_dict()
         expected = dict(zip(keys, zip(*(answer[f] for f in view(name).features), strict=True), strict=True))
         assert {key: tuple(row) for key, row in found["rows"].items()} == expected
+
+
+def test_a_batch_run_sees_what_servers_see(replayed: tuple[Lab, Ticks]) -> None:
+    lab, ticks = replayed
+    for written in ticks[0][1]:
+        found, offline = lab.read(written), as_of(lab.data, written.view, START)
+        assert offline.rows == {key: tuple(row) for key, row in found["rows"].items()}
+
+
+def test_the_reader_reads_them(replayed: tuple[Lab, Ticks]) -> None:
+    lab, ticks = replayed
+    views = [
+        {**asdict(written), "materialized": written.materialized.isoformat()} for written in newest(ticks).values()
+    ]
+    manifest = {
+        "format": "archlab/feature-snapshot/v1",
+        "sequence": 1,
+        "business_time": ticks[-1][0].isoformat(),
+        "views": [{key: value for key, value in each.items() if key != "cpu_ms"} for each in views],
+    }
+    (lab.snapshots / "current.json").write_text(json.dumps(manifest))
+    snapshot = read_snapshot(lab.snapshots / "current.json")
+    for written in newest(ticks).values():
+        rows = lab.read(written)["rows"]
+        got = snapshot.views[written.view].lookup(list(rows))
+        np.testing.assert_array_equal(got, np.array(list(rows.values()), dtype=np.float32))
 
 
 def test_views_come_when_they_are_due(replayed: tuple[Lab, Ticks]) -> None:

@@ -48,7 +48,7 @@ _CARDS = (
         table_keys=("flight_id",),
         metric="auc",
         higher_is_better=True,
-        baseline="The share of late departures from this airport in this hour of the day, January to August.",
+        baseline="The share of late departures from this airport in this hour of the day, January to September.",
     ),
     ModelCard(
         name="missed-connection",
@@ -62,7 +62,7 @@ _CARDS = (
         table_keys=("flight_id",),
         metric="auc",
         higher_is_better=True,
-        baseline="The share of such arrivals among departures from this airport in this hour, January to August.",
+        baseline="The share of such arrivals among departures from this airport in this hour, January to September.",
     ),
     ModelCard(
         name="cancellation-risk",
@@ -90,7 +90,7 @@ _CARDS = (
         table_keys=("flight_id",),
         metric="mae",
         higher_is_better=False,
-        baseline="The departure delay, plus the mean of what flights made up in the air from January to August.",
+        baseline="The departure delay, plus the mean of what flights made up in the air from January to September.",
         gains_from_device=True,
     ),
     ModelCard(
@@ -139,7 +139,7 @@ _CARDS = (
         table_keys=("origin", "slot"),
         metric="mae",
         higher_is_better=False,
-        baseline="The mean for this airport and half hour of the day, January to August.",
+        baseline="The mean for this airport and half hour of the day, January to September.",
     ),
     ModelCard(
         name="route-segments",
@@ -194,7 +194,7 @@ _CARDS = (
         table_keys=("flight_id",),
         metric="pinball",
         higher_is_better=False,
-        baseline="The route's 80th percentile, January to August.",
+        baseline="The route's 80th percentile, January to September.",
     ),
 )
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import duckdb
 
-CUTOFF = datetime(2013, 9, 1)
+CUTOFF = datetime(2013, 10, 1)
 """Models and fixed baselines learn from what was scheduled before; UTC without a zone, as in the files."""
 
 FLIGHT_MODELS = (

@@ -19,11 +19,11 @@ from .cards import CARDS, columns
 CUTOFF = events.CUTOFF.replace(tzinfo=UTC)
 
 _AT = timedelta(hours=8)
-EVALUATED_AT = datetime(2013, 11, 2, tzinfo=UTC)
-"""When the hold-out (September and October) was judged: before any scenario's clock starts."""
+EVALUATED_AT = datetime(2013, 12, 2, tzinfo=UTC)
+"""When the hold-out (October and November) was judged: before any scenario's clock starts."""
 
-_FROM, _UNTIL = datetime(2013, 1, 1), datetime(2013, 11, 1)
-_WARM, _SETTLED = datetime(2013, 1, 29), datetime(2013, 10, 24)
+_FROM, _UNTIL = datetime(2013, 1, 1), datetime(2013, 12, 1)
+_WARM, _SETTLED = datetime(2013, 1, 29), datetime(2013, 11, 23)
 _WEEK = "INTERVAL 7 DAY"
 
 

@@ -1,0 +1,38 @@
+"""The ordinary client against a real MLflow store; the gate in front of it is tested with the registry."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import pytest
+
+from archlab import settings
+from archlab.pipelines import register, train
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+MODEL = "arrival-delay"
+
+
+def test_a_version_carries_its_file_and_its_evidence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import mlflow
+    from mlflow import MlflowClient
+
+    monkeypatch.chdir(tmp_path)
+    mlflow.set_tracking_uri(f"sqlite:///{tmp_path}/mlflow.db")
+    trained = train.trained(settings.home() / "cache", "airline", tmp_path, MODEL)
+    version = register.register(trained, owner="learner", team="operations")
+    assert register.register(trained, owner="learner", team="operations") == version == "1"
+    found = MlflowClient().get_model_version(MODEL, version)
+    columns = json.loads(found.tags["archlab.columns"])
+    assert [column["name"] for column in columns] == [column.name for column in trained.card.columns]
+    assert float(found.tags["archlab.baseline"]) == trained.card.baseline
+    assert found.tags["archlab.feature_service"] == "arrival_delay"
+    local = Path(mlflow.artifacts.download_artifacts(f"models:/{MODEL}/{version}", dst_path=str(tmp_path / "got")))
+    assert hashlib.sha256((local / "model.onnx").read_bytes()).hexdigest() == trained.card.sha256
+    logged = MlflowClient().get_run(str(found.run_id)).data
+    assert logged.metrics["mae"] == pytest.approx(trained.card.value)
+    assert logged.params["max_iter"] == "12"
+    signature = mlflow.models.get_model_info(f"models:/{MODEL}/{version}").signature
+    assert signature.inputs.inputs[0].shape == (-1, len(columns))
