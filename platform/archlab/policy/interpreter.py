@@ -1,8 +1,9 @@
 """rego-cpp through its Python binding: modules in, one entry point asked many times.
 
 What was learned of the binding (regopy 1.5) and is taken care of here: input goes in as a JSON *term*, because the
-object interface rounds floats to six digits and leaves quotes in strings unescaped in the answer; an error comes back
-as text that is not JSON; built-in errors are silent unless strict; an interpreter is not safe for threads.
+object interface rounds floats to six digits; answers are read from the tree of nodes, because their text form leaves
+quotes unescaped that `sprintf` puts around computed strings; built-in errors are silent unless strict; an interpreter
+is not safe for threads.
 """
 
 from __future__ import annotations
@@ -55,35 +56,57 @@ class Program:
             RegoError: evaluation failed (a built-in's error, two values for one name, an unknown function).
         """
         import regopy
+        from regopy import rego_shared as rego
 
         with self._lock:
             try:
                 self._interpreter.set_input_term(document)
-                output = self._interpreter.query_bundle(self._bundle)
-            except json.JSONDecodeError as error:
-                raise RegoError(_message(error.doc)) from None
+                output = rego.rego_bundle_query(self._interpreter._impl, self._bundle._impl)
             except regopy.RegoError as error:
                 raise RegoError(_message(str(error))) from None
-            if not output.ok():
-                raise RegoError(_first_error(output.node()))
-            return _value(str(output))
+            try:
+                return _answer(rego.rego_output_node(output))
+            finally:
+                rego.rego_free_output(output)
 
 
-def _value(text: str) -> Any:
-    """The one expression of an answer; refuses what a badly escaped string could have put in."""
-    if text == "undefined":
+def _answer(node: Any) -> Any:
+    """The single value of an answer's tree: Results, Result, Terms, value."""
+    from regopy import rego_shared as rego
+
+    if rego.rego_node_type(node) == rego.NodeKind.Undefined:
         return None
-    found = json.loads(text, object_pairs_hook=_unique)
-    if list(found) != ["expressions"] or len(found["expressions"]) != 1:
-        raise RegoError("the answer has not exactly one value")
-    return found["expressions"][0]
+    for expected in (rego.NodeKind.Results, rego.NodeKind.Result, rego.NodeKind.Terms):
+        if rego.rego_node_type(node) != expected or rego.rego_node_size(node) == 0:
+            raise RegoError(_first_error(node) or "the answer has no value")
+        node = rego.rego_node_get(node, 0)
+    return _python(node)
 
 
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise RegoError("the answer has a name twice")
-    return found
+def _python(node: Any) -> Any:
+    """A value's node as Python has it; sets become lists."""
+    from regopy import rego_shared as rego
+
+    kind = rego.rego_node_type(node)
+    children = [rego.rego_node_get(node, index) for index in range(rego.rego_node_size(node))]
+    if kind in (rego.NodeKind.Term, rego.NodeKind.Scalar):
+        return _python(children[0])
+    if kind == rego.NodeKind.Object:
+        pairs = ([rego.rego_node_get(child, index) for index in (0, 1)] for child in children)
+        return {_python(key): _python(value) for key, value in pairs}
+    if kind in (rego.NodeKind.Array, rego.NodeKind.Set):
+        return [_python(child) for child in children]
+    text = rego.rego_node_value(node)
+    return _text(text) if kind == rego.NodeKind.String else json.loads(text or "null")
+
+
+def _text(escaped: str) -> str:
+    """A string as it was. rego-cpp keeps it JSON-escaped; a bare quote is one that it put round a computed string."""
+    kept = re.sub(r'(\\.)|"', lambda found: found[1] or "", escaped, flags=re.DOTALL)
+    try:
+        return str(json.loads(f'"{kept}"', strict=False))
+    except ValueError:
+        return escaped
 
 
 def engine_name() -> str:
@@ -119,12 +142,9 @@ def _message(text: str) -> str:
 
 def _first_error(node: Any) -> str:
     """The first error message below a node of an error answer."""
-    from regopy.node import Node
-    from regopy.rego_shared import NodeKind, rego_node_get, rego_node_size, rego_node_value
+    from regopy import rego_shared as rego
 
-    if node.kind == NodeKind.ErrorMessage:
-        return str(rego_node_value(node._impl))
-    for index in range(rego_node_size(node._impl)):
-        if found := _first_error(Node(rego_node_get(node._impl, index))):
-            return found
-    return ""
+    if rego.rego_node_type(node) == rego.NodeKind.ErrorMessage:
+        return str(rego.rego_node_value(node))
+    children = (rego.rego_node_get(node, index) for index in range(rego.rego_node_size(node)))
+    return next((found for child in children if (found := _first_error(child))), "")

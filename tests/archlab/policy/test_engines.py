@@ -186,3 +186,18 @@ def test_an_opa_server_that_does_not_answer_denies(folder: LabFolder, good: Quer
     decision = OpaEngine(folder, f"http://127.0.0.1:{port}").decide(good)
     assert codes(decision) == {("archlab/engine", "engine_unreachable")}
     assert f"127.0.0.1:{port} does not answer" in decision.reasons[0].message
+
+
+def test_messages_read_the_same(engine: PolicyEngine, good: Query, folder: LabFolder, rule_file: Path) -> None:
+    """rego-cpp puts quotes round computed strings; nobody is to see them."""
+    rule_file.write_text(
+        HEADER + "default allow := false\n\n"
+        "names contains column.name if some column in input.evidence.version.columns\n\n"
+        'reasons contains {"code": "c", "message": message} if {\n'
+        '\tmessage := sprintf("%s; %v; %s", [concat(", ", names), names, input.subject.user])\n}\n'
+    )
+    publish(folder)
+    columns = [{"name": name, "source": "request"} for name in ("b", 'c"\\é\n')]
+    (reason,) = engine.decide(changed(good, columns=columns)).reasons
+    assert reason.message.startswith('b, c"\\é\n; ')
+    assert reason.message.endswith("; ada")
