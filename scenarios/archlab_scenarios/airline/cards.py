@@ -19,7 +19,7 @@ WINDS = (
     "wx_precipitation",
     "wx_visibility",
 )
-"""Weather without what mostly tells the season: a model trained to August would read winter out of it wrongly."""
+"""Weather without what mostly tells the season: a model trained before winter would read winter out of it wrongly."""
 
 
 def columns(

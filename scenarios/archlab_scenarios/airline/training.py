@@ -98,7 +98,7 @@ def _scaled(*steps: Any) -> Any:
 
 _DEPARTURE = {"max_iter": 100, "learning_rate": 0.08, "min_samples_leaf": 40, "random_state": 0}
 _CONNECTION = {"n_estimators": 40, "max_depth": 8, "min_samples_leaf": 20, "random_state": 0}
-_CONNECTION_2 = {"n_estimators": 20, "max_depth": 5, "min_samples_leaf": 20, "max_features": None, "random_state": 0}
+_CONNECTION_2 = {"n_estimators": 10, "max_depth": 5, "min_samples_leaf": 20, "max_features": None, "random_state": 0}
 _CANCELLATION = {"C": 0.1, "max_iter": 300}
 _ARRIVAL = {"hidden_layer_sizes": (32, 16), "alpha": 0.1, "batch_size": 256, "max_iter": 12, "random_state": 0}
 _FLIGHT_TIME = {"max_iter": 200, "learning_rate": 0.06, "min_samples_leaf": 50, "random_state": 0}
