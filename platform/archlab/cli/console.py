@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-MIN_COLUMNS = 100
+MIN_COLUMNS = 110
 """Tables are laid out for at least this width; a narrower terminal wraps whole lines instead of words."""
 
 
