@@ -24,7 +24,7 @@ class InterruptedJobError(ArchlabError):
 
 def report(step: str, detail: str = "", done: int = 0, total: int = 0) -> None:
     """Tell the caller how far the job is."""
-    _emit({"step": step, "detail": detail, "done": done, "total": total})
+    emit({"step": step, "detail": detail, "done": done, "total": total})
 
 
 def main(run: Callable[[list[str]], dict[str, Any]]) -> None:
@@ -32,19 +32,20 @@ def main(run: Callable[[list[str]], dict[str, Any]]) -> None:
     signal.signal(signal.SIGTERM, _stop)
     signal.signal(signal.SIGINT, _stop)
     try:
-        _emit({"result": run(sys.argv[1:])})
+        emit({"result": run(sys.argv[1:])})
     except ArchlabError as error:
-        _emit({"error": error.message, "remedy": error.remedy, "kind": type(error).__name__})
+        emit({"error": error.message, "remedy": error.remedy, "kind": type(error).__name__})
         raise SystemExit(error.exit_code) from None
     except Exception as error:
         logging.exception("job failed")
-        _emit(
+        emit(
             {"error": f"{type(error).__name__}: {error}", "remedy": "The job's log has the traceback.", "kind": "Crash"}
         )
         raise SystemExit(3) from error
 
 
-def _emit(record: dict[str, Any]) -> None:
+def emit(record: dict[str, Any]) -> None:
+    """Say something to whoever started the job: one line."""
     sys.stdout.write(json.dumps(record) + "\n")
     sys.stdout.flush()
 

@@ -1,4 +1,4 @@
-"""One batch run of the tiny world, with a result like `archlab.pipelines.batch`'s."""
+"""Batch runs of the tiny world, said like `archlab.pipelines.batch` says them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,13 @@ from tiny_world import BUSINESS, scenario
 
 
 def run(arguments: list[str]) -> dict[str, Any]:
-    model, _, at = arguments
+    for word in arguments:
+        model, _, at = word.partition("@")
+        jobs.emit({"finished": score(model, at)})
+    return {"runs": len(arguments)}
+
+
+def score(model: str, at: str) -> dict[str, Any]:
     when = datetime.fromisoformat(at)
     champion = control(LabFolder.from_environment(), "GET", f"/champions/{model}")
     asks = BUSINESS.batch_asks(Path(), model, scenario().model(model).caller, when)

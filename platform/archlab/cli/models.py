@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections import Counter
 from typing import Annotated, Any
 
 import typer
@@ -65,19 +67,33 @@ def show(model: str, lab: LabOption = None, as_json: JsonOption = False) -> None
     console.print(f"[bold]{card.title}[/]\n{card.target}\nbaseline: {card.baseline}\n")
     rows = []
     for fact in facts:
-        columns = [c["name"] for c in _json(fact.tags.get("archlab.columns", "[]"))]
-        metrics = ", ".join(f"{k} {v:.4g}" for k, v in sorted(fact.metrics.items()))
-        rows.append((fact.version, ", ".join(fact.aliases), metrics, fact.author, fact.approved_by, ", ".join(columns)))
-    console.print(
-        table(
-            "Versions",
-            ("version", "alias", "metrics", "author", "approved by", "columns"),
-            rows,
-            wrap=("metrics", "columns"),
+        columns: list[dict[str, str]] = json.loads(fact.tags.get("archlab.columns", "[]"))
+        views = Counter(c["source"] for c in columns if c["source"] != "request")
+        rows.append(
+            (
+                fact.version,
+                ", ".join(fact.aliases),
+                f"{card.metric} {fact.metrics.get(card.metric, float('nan')):.3f}",
+                f"{fact.metrics.get(f'baseline_{card.metric}', float('nan')):.3f}",
+                fact.author,
+                fact.approved_by,
+                ", ".join(c["name"] for c in columns if c["source"] == "request"),
+                ", ".join(f"{view} {count}" for view, count in views.items()),
+            )
         )
+    titles = (
+        "version",
+        "alias",
+        "hold-out",
+        "baseline",
+        "author",
+        "approved by",
+        "asks callers for",
+        "features looked up",
     )
+    console.print(table("Versions", titles, rows, wrap=("asks callers for", "features looked up")))
     asked = ", ".join(c.name for c in card.columns if c.source == "request")
-    console.print(f"\nCallers bring, when they ask: {asked}; the rest comes from the feature store.")
+    console.print(f"\nWhat callers know when they ask: {asked}")
 
 
 def set_model(
@@ -136,9 +152,3 @@ def rollback(model: str, lab: LabOption = None) -> None:
 
     before, after = back(open_lab(lab), model)
     console.print(f"{model}: champion moved from version {before} back to version {after}.")
-
-
-def _json(text: str) -> Any:
-    import json
-
-    return json.loads(text)

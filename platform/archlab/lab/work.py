@@ -11,14 +11,16 @@ from archlab.spec.job import Job, JobResult
 from archlab.spec.plan import Progress
 
 
-def run_job(lab: Lab, job: Job, progress: Progress) -> JobResult:
-    """Run a job on the lab's target; its events become progress.
+def run_job(lab: Lab, job: Job, progress: Progress, finished: list[dict[str, Any]] | None = None) -> JobResult:
+    """Run a job on the lab's target; its steps become progress, what it finishes on the way goes into `finished`.
 
     Raises:
         ArchlabError: what the job reported, with its last log lines.
     """
 
     def on_event(event: dict[str, Any]) -> None:
+        if "finished" in event and finished is not None:
+            finished.append(event["finished"])
         if "step" in event:
             total = f" {event['done']}/{event['total']}" if event.get("total") else ""
             progress(str(event["step"]), f"{event.get('detail', '')}{total}".strip())
@@ -34,9 +36,10 @@ def clock(lab: Lab) -> datetime:
 def run_batch(lab: Lab, model: str, progress: Progress) -> dict[str, Any]:
     """One batch run now on the business clock: answers written, recorded, published; returns the recorded run."""
     when = clock(lab)
-    job = Job(name=f"batch-{model}", module="archlab.pipelines.batch", args=(model, "--at", when.isoformat()))
-    result = run_job(lab, job, progress).result
-    recorded: dict[str, Any] = lab.control.post("/batch-runs", result)
+    job = Job(name=f"batch-{model}", module="archlab.pipelines.batch", args=(f"{model}@{when.isoformat()}",))
+    finished: list[dict[str, Any]] = []
+    run_job(lab, job, progress, finished)
+    recorded: dict[str, Any] = lab.control.post("/batch-runs", finished[0])
     return recorded
 
 

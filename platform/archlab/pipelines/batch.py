@@ -1,8 +1,8 @@
-"""`python -m archlab.pipelines.batch MODEL --at ISO`: compute a model's answers beforehand.
+"""`python -m archlab.pipelines.batch MODEL@ISO ...`: compute models' answers beforehand, one run per word.
 
 The champion's file scores what the business will ask about, with features as they stood at that moment (read from the
 offline files: a run ahead of the clock sees nothing it could not have known). Answers go to Parquet with version
-and run; the result line is the body of control's `POST /batch-runs`.
+and run; each run prints `{"finished": BODY}`, the body of control's `POST /batch-runs`, as soon as it is done.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -42,26 +43,35 @@ class Champion:
     columns: tuple[Column, ...]
 
     @classmethod
+    @cache
     def of(cls, folder: LabFolder, model: str) -> Champion:
-        """As control names it; control answers with why when there is none."""
+        """As control names it, asked once; control answers with why when there is none."""
         found = control(folder, "GET", f"/champions/{model}")
         columns = tuple(Column.model_validate(c) for c in found["columns"])
         return cls(found["version"], found["sha256"], folder.releases / found["path"], columns)
 
 
 def run(arguments: list[str]) -> dict[str, Any]:
-    """The job's body; the result is a body for `POST /batch-runs`."""
+    """The job's body; says how many runs it made."""
     parser = argparse.ArgumentParser(prog="archlab.pipelines.batch")
-    parser.add_argument("model")
-    parser.add_argument("--at", type=datetime.fromisoformat, required=True)
-    chosen = parser.parse_args(arguments)
+    parser.add_argument("runs", nargs="+", type=_wanted, metavar="MODEL@ISO")
+    wanted: list[tuple[str, datetime]] = parser.parse_args(arguments).runs
     folder = LabFolder.from_environment()
     scenario = Scenario.model_validate_json(folder.scenario.read_bytes())
-    return score(folder, scenario, chosen.model, chosen.at.astimezone(UTC))
+    for name, when in wanted:
+        jobs.emit({"finished": score(folder, scenario, name, when)})
+    return {"runs": len(wanted)}
+
+
+def _wanted(word: str) -> tuple[str, datetime]:
+    model, at, moment = word.partition("@")
+    if not at:
+        raise argparse.ArgumentTypeError(f"{word} is not MODEL@ISO")
+    return model, datetime.fromisoformat(moment).astimezone(UTC)
 
 
 def score(folder: LabFolder, scenario: Scenario, name: str, when: datetime) -> dict[str, Any]:
-    """Score one model at one business time.
+    """Score one model at one business time; a body for `POST /batch-runs`.
 
     Raises:
         NotFoundError: no such model.

@@ -23,6 +23,8 @@ from archlab.targets.logs import tail
 from archlab.targets.processes import JOB_PREFIX, environment, peak_rss_bytes
 
 TAIL_LINES = 20
+SAID = {"step", "tick", "finished", "result", "error"}
+"""Keys of which each report has one."""
 
 
 @dataclass(slots=True)
@@ -130,7 +132,7 @@ def _record(line: str) -> dict[str, Any] | None:
         value = json.loads(line)
     except ValueError:
         return None
-    return value if isinstance(value, dict) and ({"step", "tick", "result", "error"} & value.keys()) else None
+    return value if isinstance(value, dict) and SAID & value.keys() else None
 
 
 def _reap(process: subprocess.Popen[str]) -> int:

@@ -1,4 +1,4 @@
-"""Batch runs that fall due while the clock moves; started ahead, two at a time."""
+"""Batch runs that fall due while the clock moves: one child makes them in order, ahead of the clock."""
 
 from __future__ import annotations
 
@@ -7,12 +7,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+from archlab.errors import ArchlabError
 from archlab.spec.grading import BatchRun
 from archlab.spec.scenario import Scenario
 from archlab.world.children import Crowd
 from archlab.world.schedule import batch_due
-
-AT_ONCE = 2
 
 Due = dict[datetime, list[tuple[str, datetime]]]
 
@@ -28,40 +27,49 @@ def due_runs(scenario: Scenario, ticks: Sequence[tuple[datetime, datetime]], don
 
 
 class BatchRuns:
-    """Runs the jobs and hands their results over when their tick comes.
-
-    Args:
-        crowd: where the processes belong.
-        module: `python -m module MODEL --at ISO`.
-        due: what to run, per tick.
-    """
+    """Runs the job and hands its results over when their tick comes."""
 
     def __init__(self, crowd: Crowd, module: str, due: Due) -> None:
-        room = asyncio.Semaphore(AT_ONCE)
-        self._tasks = {
-            start: [asyncio.create_task(_run(crowd, room, module, name, when)) for name, when in runs]
-            for start, runs in due.items()
+        loop = asyncio.get_running_loop()
+        self._due = due
+        self._wanted = [run for _, runs in sorted(due.items()) for run in runs]
+        self._results: dict[tuple[str, datetime], asyncio.Future[Mapping[str, Any]]] = {
+            run: loop.create_future() for run in self._wanted
         }
+        self._job = asyncio.create_task(self._run(crowd, module)) if self._wanted else None
 
     async def results(self, tick: datetime) -> list[Mapping[str, Any]]:
         """Bodies for `POST /batch-runs`, in the scenario's order.
 
         Raises:
-            ChildError: a job failed.
+            ArchlabError: the job failed.
         """
-        return [await task for task in self._tasks[tick]]
+        return [await self._results[run] for run in self._due[tick]]
 
     def cancel(self) -> None:
         """Forget what has not been handed over."""
-        for tasks in self._tasks.values():
-            for task in tasks:
-                task.cancel()
+        if self._job:
+            self._job.cancel()
+        for result in self._results.values():
+            if result.done() and not result.cancelled():
+                result.exception()  # seen: nobody will wait for it any more
+            result.cancel()
 
+    async def _run(self, crowd: Crowd, module: str) -> None:
+        try:
+            child = await crowd.start(module, *(f"{model}@{when.isoformat()}" for model, when in self._wanted))
+            waiting = iter(self._wanted)
+            async for said in child.lines():
+                if "finished" in said:
+                    self._results[next(waiting)].set_result(said["finished"])
+            self._fail(ArchlabError(f"{module} ended before its last run.", "The job's log has its last words."))
+        except ArchlabError as error:
+            self._fail(error)
 
-async def _run(crowd: Crowd, room: asyncio.Semaphore, module: str, model: str, when: datetime) -> Mapping[str, Any]:
-    async with room:
-        child = await crowd.start(module, model, "--at", when.isoformat())
-        return await child.result()
+    def _fail(self, error: ArchlabError) -> None:
+        for result in self._results.values():
+            if not result.done():
+                result.set_exception(error)
 
 
 LOOK_AHEAD = timedelta(days=1)
