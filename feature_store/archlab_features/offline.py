@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 
 import duckdb
@@ -38,15 +39,22 @@ def as_of(data: Path, name: str, when: datetime) -> AsOf:
     oldest = moment - chosen.ttl if chosen.ttl else datetime.min
     features = ", ".join(chosen.features)
     query = f"""
-        SELECT {chosen.join_key}, {features} FROM read_parquet('{path(data, name)}')
+        SELECT {chosen.join_key}, {features} FROM {name}
         WHERE event_timestamp <= $moment AND created <= $moment AND event_timestamp >= $oldest
         QUALIFY row_number() OVER (PARTITION BY {chosen.join_key} ORDER BY event_timestamp DESC, created DESC) = 1
     """  # noqa: S608
-    with duckdb.connect() as connection:
-        connection.execute("SET TimeZone = 'UTC'")
-        found = connection.execute(query, {"moment": moment, "oldest": oldest}).fetchall()
+    found = _loaded(data, name).execute(query, {"moment": moment, "oldest": oldest}).fetchall()
     return AsOf(
         join_key=chosen.join_key,
         columns={feature: index for index, feature in enumerate(chosen.features)},
         rows={str(row[0]): row[1:] for row in found},
     )
+
+
+@cache
+def _loaded(data: Path, name: str) -> duckdb.DuckDBPyConnection:
+    """A connection that holds the view's history in memory: a job asks for many moments."""
+    connection = duckdb.connect()
+    connection.execute("SET TimeZone = 'UTC'; SET threads = 1")
+    connection.execute(f"CREATE TABLE {name} AS FROM read_parquet('{path(data, name)}')")
+    return connection
