@@ -21,6 +21,10 @@ from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from .errors import FeedError, RefusedReleaseError
 
 FEED_FORMAT = "archlab/release-feed/v1"
+_SIGNED = (
+    *("id", "model", "version", "team", "kind", "pool", "role", "sha256", "source_sha256"),
+    *("decision_id", "decision_sha256", "columns", "keys", "table_keys"),
+)
 REQUEST_SOURCE = "request"
 
 
@@ -55,8 +59,7 @@ class Release:
 
     def statement(self) -> bytes:
         """The bytes that the signature covers: canonical JSON, sorted keys, no blanks."""
-        names = ("decision_id", "decision_sha256", "id", "kind", "model", "sha256", "source_sha256", "version")
-        return orjson.dumps({name: getattr(self, name) for name in names}, option=orjson.OPT_SORT_KEYS)
+        return orjson.dumps({name: getattr(self, name) for name in _SIGNED}, option=orjson.OPT_SORT_KEYS)
 
 
 @dataclass(frozen=True, slots=True)

@@ -146,8 +146,9 @@ class Lab:
 
     def sign(self, entry: Mapping[str, Any]) -> str:
         """The signature of a release's statement."""
-        names = ("decision_id", "decision_sha256", "id", "kind", "model", "sha256", "source_sha256", "version")
-        statement = json.dumps({name: entry[name] for name in names}, sort_keys=True, separators=(",", ":"))
+        free = {"weight", "created", "signature", "path", "size_bytes"}
+        covered = {name: value for name, value in entry.items() if name not in free}
+        statement = json.dumps({"table_keys": [], **covered}, sort_keys=True, separators=(",", ":"))
         return base64.b64encode(self.key.sign(statement.encode())).decode()
 
     def publish(self, *releases: Mapping[str, Any]) -> int:

@@ -130,4 +130,4 @@ def usage(start: datetime, name: str, kind: UsageKind, quantity: int) -> Usage:
     )
 
 
-START = datetime(2013, 11, 4, 8, tzinfo=UTC)
+START = datetime(2013, 12, 2, 8, tzinfo=UTC)

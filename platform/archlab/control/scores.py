@@ -59,7 +59,7 @@ def daily(db: sqlite3.Connection, scenario: Scenario, cards: Mapping[str, ModelC
     return [scoreboard(db, scenario, cards, start, start + BUSINESS_DAY) for start in starts]
 
 
-def score(model: Model, card: ModelCard | None, rows: list[Row], lines: Iterable[Line]) -> ModelScore:
+def score(model: Model, card: ModelCard | None, rows: list[Row], lines: list[Line]) -> ModelScore:
     """One model's row."""
     counts = Counter(row["timeliness"] for row in rows)
     used, idle = _money(model.name, lines)
@@ -68,7 +68,7 @@ def score(model: Model, card: ModelCard | None, rows: list[Row], lines: Iterable
     value = sum(_worth(model, row) for row in judged) * model.caller.represents
     return ModelScore(
         model=model.name,
-        mode=model.mode.value,
+        mode=_mode(model, lines),
         requests=len(rows),
         on_time=counts[Timeliness.ON_TIME],
         late=counts[Timeliness.LATE],
@@ -118,6 +118,12 @@ def _measure(card: ModelCard, rows: list[Row], column: str) -> float | None:
 
 def _p99(latencies_ms: list[float]) -> float | None:
     return float(np.quantile(latencies_ms, 0.99, method="inverted_cdf")) if latencies_ms else None
+
+
+def _mode(model: Model, lines: Iterable[Line]) -> str:
+    """How it answered at the end of the time: what its newest line was charged for; as declared when nothing was."""
+    own = [line for line in lines if line.model == model.name]
+    return max(own, key=lambda line: line.end).mode if own else model.mode.value
 
 
 def _money(model: str, lines: Iterable[Line]) -> tuple[int, int]:

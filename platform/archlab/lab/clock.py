@@ -9,6 +9,7 @@ from typing import Any
 from archlab.errors import UserError
 from archlab.lab.lab import Lab
 from archlab.lab.work import clock, run_job
+from archlab.pipelines.data import data_folder
 from archlab.spec.job import Job
 from archlab.spec.plan import Progress
 
@@ -38,5 +39,6 @@ def advance(lab: Lab, span: timedelta, progress: Progress) -> dict[str, Any]:
     if span % tick:
         raise UserError(f"The clock moves in ticks of {tick}; {span} is not a multiple.", "Try 30m, 6h or 1d.")
     until = clock(lab) + span
-    job = Job(name="replay", module="archlab.world.replay", args=("--until", until.isoformat()))
+    data = data_folder(lab.folder.cache, lab.declared.business)
+    job = Job(name="replay", module="archlab.world.replay", args=("--until", until.isoformat(), "--data", str(data)))
     return run_job(lab, job, progress).result

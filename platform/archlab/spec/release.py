@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -57,18 +57,13 @@ class Release(Spec):
     signature: str
     """Base64 Ed25519 signature by the lab's release key."""
 
-    def statement(self) -> dict[str, str]:
-        """What the signature covers, as the JSON object that is serialised with sorted keys and no spaces."""
-        return {
-            "decision_id": self.decision_id,
-            "decision_sha256": self.decision_sha256,
-            "id": self.id,
-            "kind": self.kind.value,
-            "model": self.model,
-            "sha256": self.sha256,
-            "source_sha256": self.source_sha256,
-            "version": self.version,
-        }
+    def statement(self) -> dict[str, Any]:
+        """What the signature covers, as the JSON object that is serialised with sorted keys and no spaces.
+
+        Everything that decides which file answers, how its inputs are put together and who pays; not the weight.
+        """
+        covered = set(type(self).model_fields) - {"weight", "created", "signature", "path", "size_bytes"}
+        return self.model_dump(mode="json", include=covered)
 
 
 class ReleaseFeed(Spec):

@@ -27,7 +27,7 @@ DECIDED = {
         "action": "promotion/champion",
         "resource": {"kind": "model-version", "name": "flight-time", "version": "1", "digest": "a" * 64},
         "evidence": {"auc": 0.7},
-        "time": "2013-11-04T08:00:00Z",
+        "time": "2013-12-02T08:00:00Z",
     },
     "decision": {"allow": True, "reasons": [], "engine": "embedded", "bundle_digest": "b" * 64},
 }
@@ -36,8 +36,8 @@ DECIDED = {
 def test_the_clock_starts_where_the_scenario_says(control: Control) -> None:
     clock = control.get("/clock")
     assert clock == {
-        "now": "2013-11-04T08:00:00Z",
-        "started": "2013-11-04T08:00:00Z",
+        "now": "2013-12-02T08:00:00Z",
+        "started": "2013-12-02T08:00:00Z",
         "tick_seconds": 1800,
         "advancing": None,
     }
@@ -49,7 +49,7 @@ def test_a_tick_moves_the_clock_once(control: Control) -> None:
     cost = control.get("/cost")
     assert not control.post("/ticks", tick)["recorded"]
     assert control.get("/cost") == cost
-    assert control.get("/clock")["now"] == "2013-11-04T08:30:00Z"
+    assert control.get("/clock")["now"] == "2013-12-02T08:30:00Z"
     assert control.get("/ticks") == ["0" * 64]
 
 
@@ -59,7 +59,7 @@ def test_a_tick_that_does_not_follow_is_refused_and_leaves_nothing(control: Cont
     with control.client() as client:
         refused = client.post("/ticks", content=made_tick(START + TICK + offset, length=2 * TICK).model_dump_json())
     assert refused.status_code == 409
-    assert control.get("/clock")["now"] == "2013-11-04T08:30:00Z"
+    assert control.get("/clock")["now"] == "2013-12-02T08:30:00Z"
     assert control.get("/score")["models"][0]["requests"] == 3
 
 
@@ -78,7 +78,7 @@ def test_score_and_bill_add_up(control: Control) -> None:
     assert [Scoreboard.model_validate(day) for day in days] == [board]
     lines = [Line.model_validate(line) for line in control.get("/lines?by=day")]
     assert sum(line.cost_nanousd for line in lines) == board.cost_nanousd
-    assert {line.usage_id for line in lines} == {"2013-11-04", "2013-11-05"}
+    assert {line.usage_id for line in lines} == {"2013-12-02", "2013-12-03"}
 
 
 def test_only_labels_that_the_clock_knows_count(control: Control) -> None:
@@ -93,7 +93,7 @@ def test_only_labels_that_the_clock_knows_count(control: Control) -> None:
 def test_a_part_of_the_time_can_be_scored(control: Control) -> None:
     for n in range(4):
         control.post("/ticks", made_tick(START + n * TICK).model_dump_json())
-    part = control.get("/score?since=2013-11-04T08:30:00Z&until=2013-11-04T09:30:00+00:00")
+    part = control.get("/score?since=2013-12-02T08:30:00Z&until=2013-12-02T09:30:00+00:00")
     assert part["models"][0]["requests"] == 6
     assert part["cost_nanousd"] * 2 == control.get("/score")["cost_nanousd"]
 
@@ -201,7 +201,7 @@ def test_kill_9_loses_nothing_that_was_acknowledged(folder: LabFolder) -> None:
 @pytest.mark.parametrize(
     ("method", "path", "body"),
     [
-        ("POST", "/clock/lease", {"until": "2013-11-05T08:00:00Z", "pid": 1}),
+        ("POST", "/clock/lease", {"until": "2013-12-03T08:00:00Z", "pid": 1}),
         ("DELETE", "/clock/lease", None),
         ("POST", "/ticks", {}),
         ("POST", "/decisions", DECIDED),
@@ -233,10 +233,10 @@ def test_without_a_valid_token_there_is_no_answer(idle: Control) -> None:
     ("path", "content", "named"),
     [
         ("/ticks", b"{", "JSON"),
-        ("/ticks", b'{"start": "2013-11-04T08:00:00"}', "start"),
-        ("/clock/lease", b'{"until": "2013-11-05T08:00:00Z", "pid": 0}', "pid"),
+        ("/ticks", b'{"start": "2013-12-02T08:00:00"}', "start"),
+        ("/clock/lease", b'{"until": "2013-12-03T08:00:00Z", "pid": 0}', "pid"),
         ("/decisions", b'{"query": {}}', "query"),
-        ("/snapshots", b'{"business_time": "2013-11-05T08:00:00Z", "views": []}', "views"),
+        ("/snapshots", b'{"business_time": "2013-12-03T08:00:00Z", "views": []}', "views"),
     ],
 )
 def test_a_wrong_body_is_a_400_that_names_the_field(idle: Control, path: str, content: bytes, named: str) -> None:

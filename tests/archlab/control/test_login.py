@@ -60,7 +60,7 @@ def test_the_page_shows_clock_and_scoreboard(idle: Control) -> None:
         page = client.get("/")
     assert page.status_code == 200
     assert "default-src 'none'" in page.headers["content-security-policy"]
-    assert "Mon 04 Nov 2013, 08:00Z" in page.text
+    assert "Mon 02 Dec 2013, 08:00Z" in page.text
     assert "departure-delay" in page.text
     assert 'href="/mlflow/"' in page.text
     assert "<script" not in page.text
