@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from archlab.lab import Lab, open_lab
+from archlab.lab import Lab, lab_names, open_lab
 from harness import NAME, Cli
 
 
@@ -21,7 +21,8 @@ def cli() -> Iterator[Cli]:
         previous = os.environ.get("ARCHLAB_HOME")
         os.environ["ARCHLAB_HOME"] = home
         yield made
-        made.run("down", "--lab", NAME, "--purge")
+        for name in lab_names():
+            made.run("down", "--lab", name, "--purge")
         if previous is None:
             del os.environ["ARCHLAB_HOME"]
         else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from datetime import UTC, datetime
 
@@ -10,7 +11,7 @@ from archlab.errors import ArchlabError, ConflictError, LabStateError
 from archlab.files import write_atomic, write_model
 from archlab.lab import bento, seed, snapshot
 from archlab.lab.changes import publish
-from archlab.lab.lab import Lab, read, remember, scenario_folder
+from archlab.lab.lab import Lab, lab_names, open_lab, read, remember, scenario_folder
 from archlab.lab.lock import exclusive
 from archlab.plan.layout import layout
 from archlab.plan.loading import load_scenario
@@ -19,6 +20,7 @@ from archlab.spec.lab import LabIdentity, LabState
 from archlab.spec.plan import Plan, Progress
 
 DEFAULT_PORT = 8080
+FIRST_SCENARIO = "ten-models"
 
 
 def up(
@@ -35,7 +37,7 @@ def up(
         ConflictError: the lab exists with another scenario or seed.
         TargetError: a unit would not start; carries its log's end.
     """
-    name = lab or scenario or "ten-models"
+    name = lab or _usual(scenario)
     folder = LabFolder.of(name)
     with exclusive(folder, "up"):
         made = _identity(folder, scenario, seed_number, port)
@@ -77,6 +79,15 @@ def reset(lab: Lab, progress: Progress) -> None:
         _start(lab, progress)
 
 
+def _usual(scenario: str | None) -> str:
+    """The lab that is meant when none is named: the scenario's own, or the one used last."""
+    if named := os.environ.get("ARCHLAB_LAB_NAME"):
+        return named
+    if scenario is None and lab_names():
+        return open_lab().name
+    return scenario or FIRST_SCENARIO
+
+
 def _identity(folder: LabFolder, scenario: str | None, seed_number: int | None, port: int | None) -> LabIdentity:
     if folder.identity.exists():
         known = Lab(folder).identity
@@ -95,7 +106,7 @@ def _identity(folder: LabFolder, scenario: str | None, seed_number: int | None, 
         return known
     from archlab.targets.ports import free_port
 
-    name = scenario or "ten-models"
+    name = scenario or FIRST_SCENARIO
     scenario_folder(name)
     made = LabIdentity(
         lab=folder.name,
