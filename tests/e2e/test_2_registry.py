@@ -59,7 +59,7 @@ def test_a_version_without_evidence_is_refused_with_every_reason(lab: Lab) -> No
         """
         from mlflow.exceptions import RestException
         source = client.get_model_version_by_alias("flight-time", "champion").source
-        version = client.create_model_version("flight-time", source)
+        version = client.create_model_version("flight-time", source, model_id=source.removeprefix("models:/"))
         try:
             client.set_registered_model_alias("flight-time", "champion", version.version)
         except RestException as error:

@@ -98,13 +98,12 @@ def test_replicas_are_what_the_learner_sets(cli: Cli, lab: Lab) -> None:
 
 
 def test_a_batch_run_leaves_a_file_that_names_version_and_run(cli: Cli, lab: Lab) -> None:
-    before = len(cli.json("batch", "list"))
-    cli.ok("batch", "run", "aircraft-reliability")
-    runs = cli.json("batch", "list")
-    assert len(runs) == before + 1
-    path = lab.folder.root / runs[-1]["path"]
+    shown = cli.ok("batch", "run", "aircraft-reliability")
+    (run,) = (r for r in cli.json("batch", "list") if r["model"] == "aircraft-reliability" and r["id"] in shown)
+    assert run["business_time"] == cli.json("clock", "show")["now"]
+    path = lab.folder.root / run["path"]
     rows = duckdb.sql(f"select count(*), min(model_version), min(run_id) from '{path}'").fetchone()
-    assert rows == (runs[-1]["rows"], "1", runs[-1]["id"])
+    assert rows == (run["rows"], "1", run["id"])
 
 
 def test_load_is_judged_against_the_slos(cli: Cli, lab: Lab) -> None:
