@@ -102,8 +102,8 @@ def test_a_batch_run_leaves_a_file_that_names_version_and_run(cli: Cli, lab: Lab
     (run,) = (r for r in cli.json("batch", "list") if r["model"] == "aircraft-reliability" and r["id"] in shown)
     assert run["business_time"] == cli.json("clock", "show")["now"]
     path = lab.folder.root / run["path"]
-    rows = duckdb.sql(f"select count(*), min(model_version), min(run_id) from '{path}'").fetchone()
-    assert rows == (run["rows"], "1", run["id"])
+    rows = duckdb.sql(f"select count(*), min(model_version), min(run_id) from '{path}'").fetchall()
+    assert rows == [(run["rows"], "1", run["id"])]
 
 
 def test_load_is_judged_against_the_slos(cli: Cli, lab: Lab) -> None:

@@ -30,7 +30,7 @@ def still_lab(home: Path, seed: int = 1, port: int = 9) -> LabFolder:
             code_version="0",
             gateway_port=port,
             state=LabState.READY,
-            created=datetime(2013, 11, 4, tzinfo=UTC),
+            created=datetime(2013, 12, 2, tzinfo=UTC),
         ),
     )
     world = World(seed=seed)

@@ -24,7 +24,7 @@ from archlab.spec.scenario import Caller, FeatureSchedule, Mode, Overrides, Scen
 from archlab.world.replay import Setting, replay
 
 ONLINE, AHEAD = "flight-time", "departure-delay"
-START = datetime(2013, 11, 4, 8, tzinfo=UTC)
+START = datetime(2013, 12, 2, 8, tzinfo=UTC)
 EVERY = timedelta(minutes=2)
 HOUR = timedelta(hours=1)
 

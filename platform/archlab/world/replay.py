@@ -124,28 +124,34 @@ class Replay:
         tick = spans[0][1] - spans[0][0]
         features = setting.scenario.features
         try:
-            ahead = arguments(spans[0][0], spans[-1][1], tick, features)
+            last = (spans[-1][1], spans[-1][1] + tick)
+            ahead = arguments(spans[0][0], last[1], tick, features)
             materializer = Materializer(await crowd.start(setting.materializer, *ahead))
-            due = due_runs(setting.scenario, spans, await self._control.batch_runs())
+            due = due_runs(setting.scenario, [*spans, last], await self._control.batch_runs())
             batches = BatchRuns(crowd, setting.batch, due)
             world = await asyncio.to_thread(happenings, setting.business, setting.data, setting.scenario, spans)
             try:
                 for span, happening in zip(spans, world, strict=True):
                     await self._tick(Interval(*span), happening, materializer, batches)
                     jobs.report("replay", f"{span[1]:%a %d %b %H:%M}Z", len(self.digests), total)
+                await self._renew(last[0], materializer, batches)
             finally:
                 batches.cancel()
         finally:
             await crowd.stop()
 
+    async def _renew(self, moment: datetime, materializer: Materializer, batches: BatchRuns) -> None:
+        """What is due when the clock reads `moment`: features, then batch runs. Also at the end, for who asks then."""
+        views = await materializer.views(moment)
+        if views:
+            self._snapshot = await self._control.post_snapshot(moment, views)
+        for finished in await batches.results(moment):
+            await self._control.post_batch_run(finished)
+
     async def _tick(
         self, interval: Interval, happening: Happening, materializer: Materializer, batches: BatchRuns
     ) -> None:
-        views = await materializer.views(interval.start)
-        if views:
-            self._snapshot = await self._control.post_snapshot(interval.start, views)
-        for finished in await batches.results(interval.start):
-            await self._control.post_batch_run(finished)
+        await self._renew(interval.start, materializer, batches)
         answers = await self._callers.ask_all(happening.questions, await self._world())
         requests = Counter(answer.model for answer in answers)
         meters = read_meters(await self._control.metrics())

@@ -30,7 +30,7 @@ from archlab.world.freshness import cadence
 from archlab.world.metering import Interval, Meter, read_meters, taken, usage
 from archlab.world.schedule import batch_due, ticks
 
-START = datetime(2013, 11, 4, 8, tzinfo=UTC)
+START = datetime(2013, 12, 2, 8, tzinfo=UTC)
 TICK = timedelta(minutes=30)
 DAY = timedelta(days=1)
 HOUR = timedelta(hours=1)
@@ -142,7 +142,7 @@ def answer(
 def test_an_answer_in_time(scenario: Scenario) -> None:
     got = answer(scenario)
     assert (got.timeliness, got.prediction, got.version) == (Timeliness.ON_TIME, 0.25, "2")
-    assert got.request_id == "departure-delay/f1/2013-11-05T08:00:00Z"
+    assert got.request_id == "departure-delay/f1/2013-12-03T08:00:00Z"
 
 
 @pytest.mark.parametrize(
