@@ -138,10 +138,17 @@ def promote(
     alias: Annotated[str, typer.Option(help="champion, or challenger for a canary.")] = "champion",
 ) -> None:
     """Point an alias at a version; the gate decides, and says why when it refuses."""
+    from archlab.cli.progress import Steps
     from archlab.lab import open_lab
+    from archlab.lab.changes import route_challengers
+    from archlab.lab.promotion import CHALLENGER
     from archlab.lab.promotion import promote as move
 
-    move(open_lab(lab), model, version, alias=alias, user=user)
+    found = open_lab(lab)
+    move(found, model, version, alias=alias, user=user)
+    if alias == CHALLENGER:
+        with Steps("Routing the canary") as steps:
+            route_challengers(found, steps)
     console.print(f"{model} version {version} is {alias}.")
 
 

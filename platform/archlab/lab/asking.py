@@ -28,7 +28,7 @@ def example(lab: Lab, model: str, values: list[str]) -> dict[str, Any]:
     cards = lab.business.cards
     if model not in cards:
         raise NotFoundError(f"There is no model {model!r}.", f"Models: {', '.join(cards)}.")
-    return request_body(_changed(_next(lab, model), cards[model], values))
+    return request_body(changed(_next(lab, model), cards[model], values))
 
 
 def ask(lab: Lab, model: str, body: dict[str, Any], version: str | None = None) -> dict[str, Any]:
@@ -52,7 +52,12 @@ def _next(lab: Lab, model: str) -> Ask:
     return asks[0]
 
 
-def _changed(ask: Ask, card: ModelCard, values: list[str]) -> Ask:
+def changed(ask: Ask, card: ModelCard, values: list[str]) -> Ask:
+    """The question with NAME=VALUE put in.
+
+    Raises:
+        UserError: a value that is not NAME=VALUE, or names nothing the model knows.
+    """
     keys, columns = dict(ask.keys), dict(ask.columns)
     names = {c.name for c in card.columns}
     for item in values:

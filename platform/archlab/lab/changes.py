@@ -56,6 +56,11 @@ def change_model(lab: Lab, model: str, change: ModelOverride, progress: Progress
     return apply_overrides(lab, before.model_copy(update={"models": {**before.models, model: merged}}), progress)
 
 
+def route_challengers(lab: Lab, progress: Progress) -> None:
+    """Plan again after alias `challenger` moved, so that a canary's share goes to the version that holds it."""
+    apply_overrides(lab, lab.overrides, progress)
+
+
 def apply_overrides(lab: Lab, wanted: Overrides, progress: Progress) -> tuple[str, ...]:
     """Make the lab what the overrides say; returns what changed, in words."""
     old_plan, old_scenario = lab.plan, lab.scenario

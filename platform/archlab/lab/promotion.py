@@ -7,7 +7,7 @@ from typing import Any
 from archlab.errors import NotFoundError, UserError
 from archlab.lab.lab import Lab
 
-CHAMPION = "champion"
+CHAMPION, CHALLENGER = "champion", "challenger"
 APPROVED_BY = "archlab.approved_by"
 
 
