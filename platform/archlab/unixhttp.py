@@ -13,15 +13,39 @@ from archlab.identity import PLATFORM, mint
 from archlab.settings import LabFolder
 
 
-class _Connection(http.client.HTTPConnection):
+class UnixConnection(http.client.HTTPConnection):
+    """A connection to a unix socket."""
+
     def __init__(self, path: Path, timeout_s: float) -> None:
         super().__init__("localhost", timeout=timeout_s)
         self._path = path
 
     def connect(self) -> None:
+        """Open the socket; OSError when nobody listens."""
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.sock.settimeout(self.timeout)
         self.sock.connect(str(self._path))
+
+
+def ask(
+    connection: http.client.HTTPConnection,
+    method: str,
+    target: str,
+    headers: dict[str, str] | None = None,
+    body: bytes | None = None,
+) -> tuple[int, bytes]:
+    """Status and body of one request; the connection is closed.
+
+    Raises:
+        OSError: nobody listens, or no answer in time.
+        http.client.HTTPException: the answer is not HTTP.
+    """
+    try:
+        connection.request(method, target, body=body, headers=headers or {})
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+    finally:
+        connection.close()
 
 
 def send(
@@ -32,15 +56,10 @@ def send(
     Raises:
         UnavailableError: nothing answers at the socket in time.
     """
-    connection = _Connection(path, timeout_s)
     try:
-        connection.request(method, target, body=body, headers=headers)
-        response = connection.getresponse()
-        return response.status, response.read()
+        return ask(UnixConnection(path, timeout_s), method, target, headers, body)
     except (OSError, http.client.HTTPException) as error:
         raise UnavailableError(f"{path.stem} does not answer: {error}.", "See: archlab status") from None
-    finally:
-        connection.close()
 
 
 def get(path: Path, target: str, headers: dict[str, str], *, timeout_s: float) -> tuple[int, bytes]:

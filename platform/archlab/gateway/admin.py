@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 
 from archlab.errors import UnavailableError
 from archlab.gateway.routes import NAME
-from archlab.gateway.unix_http import UnixConnection, ask
+from archlab.unixhttp import UnixConnection, ask
 
 _STATS = {
     "cds.json": ("cluster_manager.cds.version_text", "cluster_manager.cds.update_rejected"),

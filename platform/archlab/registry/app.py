@@ -35,11 +35,14 @@ def create_app(
     for name, value in environment(folder).items():
         os.environ.setdefault(name, value)
     folder.registry.mkdir(parents=True, exist_ok=True, mode=0o700)
+    engine = engine or _engine(
+        folder
+    )  # Before MLflow: rego-cpp loaded after MLflow's libraries leaks every evaluation.
     view, content = RegistryView(folder), LabContent(folder)
     return Gate(
         _mlflow(),
         Verifier(folder),
-        engine or _engine(folder),
+        engine,
         recorder or ControlRecorder(folder),
         Demands(view, content),
         Effects(view, content),

@@ -8,13 +8,13 @@ from collections.abc import Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
 
 from archlab.errors import TargetError
-from archlab.gateway.unix_http import UnixConnection, ask
 from archlab.settings import LabFolder
 from archlab.spec.plan import Progress, Role
 from archlab.targets.commands import Health, Program
 from archlab.targets.logs import tail
 from archlab.targets.ports import ADDRESS
 from archlab.targets.supervision import Supervisor
+from archlab.unixhttp import UnixConnection, ask
 
 PATIENCE_S = 90.0
 PROBE_S = 1.0

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from archlab.errors import TargetError, UnavailableError
-from archlab.gateway.unix_http import UnixConnection
 from archlab.settings import LabFolder
 from archlab.targets.commands import GRACE_S, Program
+from archlab.unixhttp import UnixConnection
 
 STOP_S = GRACE_S + 5
 """How long a program may take to stop before it is killed."""
