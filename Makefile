@@ -27,7 +27,7 @@ lab: setup ## Bring the ten-model lab up
 	@$(BIN)/archlab up ten-models
 	@echo 'Put archlab on your path for this shell:  source $(BIN)/activate'
 
-test: lint unit e2e ## Everything that a change needs: lint, types, layers, policies, unit and end-to-end tests
+test: lint e2e unit ## Everything that a change needs: lint, types, layers, policies, unit and end-to-end tests
 
 lint: setup ## ruff, mypy, import layers
 	$(BIN)/ruff check .
@@ -36,7 +36,7 @@ lint: setup ## ruff, mypy, import layers
 	$(BIN)/lint-imports
 
 unit: setup ## Unit tests, policy tests included
-	$(BIN)/pytest -q --ignore tests/e2e
+	$(BIN)/pytest -q --ignore tests/e2e --numprocesses 2 --dist loadgroup --durations 12
 
 e2e: setup ## One real ten-model lab, used by every test in tests/e2e
 	$(BIN)/pytest -q tests/e2e

@@ -9,15 +9,19 @@ from pathlib import Path
 
 import pytest
 
+from archlab import settings
 from archlab.lab import Lab, lab_names, open_lab
 from harness import NAME, Cli
 
 
 @pytest.fixture(scope="session")
 def cli() -> Iterator[Cli]:
-    """A command line whose home is a short temporary folder (sockets have short paths)."""
+    """A command line whose home is a temporary folder; data and models that the checkout has cached are used."""
     with tempfile.TemporaryDirectory(prefix="archlab-e2e-") as home:
         made = Cli(Path(home))
+        shared = settings.home() / "cache"
+        shared.mkdir(parents=True, exist_ok=True)
+        (made.home / "cache").symlink_to(shared)
         previous = os.environ.get("ARCHLAB_HOME")
         os.environ["ARCHLAB_HOME"] = home
         yield made
