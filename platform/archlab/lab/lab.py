@@ -84,7 +84,7 @@ def read(kind: type[T], path: Path) -> T:
 
 
 class Lab:
-    """One lab. Reads its files when asked, so that it never shows stale state after a change."""
+    """One lab. Reads what can change when asked, so that it never shows stale state; the scenario's content once."""
 
     def __init__(self, folder: LabFolder) -> None:
         self.folder = folder
@@ -106,14 +106,14 @@ class Lab:
 
         return override(self.resolved, self.overrides)
 
-    @property
+    @cached_property
     def resolved(self) -> Scenario:
         """The scenario for this lab's seed, before overrides."""
         from archlab.plan.resolve import resolve
 
         return resolve(self.declared, self.identity.seed)[0]
 
-    @property
+    @cached_property
     def declared(self) -> Scenario:
         """scenario.yaml as written."""
         from archlab.plan.loading import load_scenario
