@@ -42,7 +42,7 @@ def create_app(
     return Gate(
         _mlflow(),
         Verifier(folder),
-        engine,
+        engine or _engine(folder),
         recorder or ControlRecorder(folder),
         Demands(view, content),
         Effects(view, content),
