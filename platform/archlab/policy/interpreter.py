@@ -3,8 +3,8 @@
 What was learned of the binding (regopy 1.5) and is taken care of here: input goes in as a JSON *term*, because the
 object interface rounds floats to six digits; answers are read from the tree of nodes, because their text form leaves
 quotes unescaped that `sprintf` puts around computed strings; built-in errors are silent unless strict; an interpreter
-is not safe for threads; loaded after numpy (so after MLflow or pandas), the library leaks every evaluation, 0.4 MB for a
-promotion, so it is loaded with this module and this module is imported first.
+is not safe for threads; loaded after numpy (so after MLflow or pandas), the library leaks every evaluation, 0.4 MB for
+a promotion, so it is loaded with this module and this module is imported first.
 """
 
 from __future__ import annotations
