@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import logging
+import resource
 import signal
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -32,7 +34,7 @@ def main(run: Callable[[list[str]], dict[str, Any]]) -> None:
     signal.signal(signal.SIGTERM, _stop)
     signal.signal(signal.SIGINT, _stop)
     try:
-        emit({"result": run(sys.argv[1:])})
+        emit({"result": run(sys.argv[1:]), "peak_rss_bytes": peak_rss_bytes()})
     except ArchlabError as error:
         emit({"error": error.message, "remedy": error.remedy, "kind": type(error).__name__})
         raise SystemExit(error.exit_code) from None
@@ -48,6 +50,15 @@ def emit(record: dict[str, Any]) -> None:
     """Say something to whoever started the job: one line."""
     sys.stdout.write(json.dumps(record) + "\n")
     sys.stdout.flush()
+
+
+def peak_rss_bytes() -> int:
+    """Highest resident memory of this process. The kernel's `ru_maxrss` would count what it was forked from."""
+    try:
+        status = Path("/proc/self/status").read_text()
+    except OSError:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    return int(status.partition("VmHWM:")[2].split()[0]) * 1024
 
 
 def _stop(signum: int, _frame: FrameType | None) -> None:

@@ -59,7 +59,7 @@ def test_an_unchanged_release_keeps_its_session(follower: Follower, lab: Lab) ->
 
 def test_a_change_of_role_keeps_the_session(follower: Follower, lab: Lab) -> None:
     one, two = lab.onnx("1", bias=1), lab.onnx("2", bias=2)
-    before = follower.take(one, {**two, "role": "challenger"}).select("delay", "2")
+    before = follower.take(one, lab.onnx("2", bias=2, role="challenger")).select("delay", "2")
     after = follower.take(two).select("delay")
     assert after.backend is before.backend
     assert after.release.role == "champion"

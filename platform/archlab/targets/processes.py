@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -58,11 +57,6 @@ def wait_gone(pid: int, *, patience_s: float) -> bool:
     except psutil.TimeoutExpired:
         return False
     return True
-
-
-def peak_rss_bytes(maxrss: int) -> int:
-    """`ru_maxrss` in bytes: Linux counts in kibibytes, macOS in bytes."""
-    return maxrss if sys.platform == "darwin" else maxrss * 1024
 
 
 def _belongs(process: psutil.Process, root: Path, *, jobs: bool) -> bool:

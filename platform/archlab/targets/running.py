@@ -20,7 +20,7 @@ from archlab.settings import LabFolder
 from archlab.spec.job import Job, JobResult
 from archlab.targets.base import OnEvent
 from archlab.targets.logs import tail
-from archlab.targets.processes import JOB_PREFIX, environment, peak_rss_bytes
+from archlab.targets.processes import JOB_PREFIX, environment
 
 TAIL_LINES = 20
 SAID = {"step", "tick", "finished", "result", "error"}
@@ -33,6 +33,7 @@ class _Heard:
 
     result: dict[str, Any] | None = None
     error: dict[str, Any] | None = None
+    peak_rss_bytes: int = 0
     interrupted: bool = field(default=False)
 
 
@@ -59,11 +60,11 @@ def run(folder: LabFolder, job: Job, on_event: OnEvent, running: Running | None 
     with log.open("w") as output, _start(folder, job, output) as process:
         running.add(process)
         try:
-            peak = _attend(process, heard, output, on_event)
+            _attend(process, heard, output, on_event)
         finally:
             running.discard(process)
     if heard.result is not None and process.returncode == 0:
-        return JobResult(result=heard.result, seconds=time.monotonic() - started, peak_rss_bytes=peak)
+        return JobResult(result=heard.result, seconds=time.monotonic() - started, peak_rss_bytes=heard.peak_rss_bytes)
     raise _failure(job, heard, process.returncode, log)
 
 
@@ -89,20 +90,22 @@ def _start(folder: LabFolder, job: Job, output: IO[str]) -> subprocess.Popen[str
     )
 
 
-def _attend(process: subprocess.Popen[str], heard: _Heard, output: IO[str], on_event: OnEvent) -> int:
-    """Listen until the job has ended; its peak memory in bytes."""
+def _attend(process: subprocess.Popen[str], heard: _Heard, output: IO[str], on_event: OnEvent) -> None:
+    """Listen until the job has ended."""
     try:
         while True:
             try:
                 for line in _lines(process):
                     _hear(line, heard, output, on_event)
-                return _reap(process)
+                process.wait()
             except KeyboardInterrupt:
                 _signal(process, signal.SIGKILL if heard.interrupted else signal.SIGINT)
                 heard.interrupted = True
+            else:
+                return
     except BaseException:
         _signal(process, signal.SIGKILL)
-        _reap(process)
+        process.wait()
         raise
 
 
@@ -120,6 +123,7 @@ def _hear(line: str, heard: _Heard, output: IO[str], on_event: OnEvent) -> None:
         output.flush()
     elif "result" in record:
         heard.result = dict(record["result"] or {})
+        heard.peak_rss_bytes = int(record.get("peak_rss_bytes", 0))
     elif "error" in record:
         heard.error = record
     else:
@@ -133,15 +137,6 @@ def _record(line: str) -> dict[str, Any] | None:
     except ValueError:
         return None
     return value if isinstance(value, dict) and SAID & value.keys() else None
-
-
-def _reap(process: subprocess.Popen[str]) -> int:
-    """Wait for the end and read the peak of resident memory that the kernel counted."""
-    if process.returncode is not None:
-        return 0
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    return peak_rss_bytes(usage.ru_maxrss)
 
 
 def _signal(process: subprocess.Popen[str], number: signal.Signals) -> None:
