@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Sequence
+from datetime import timedelta
 from typing import Annotated, Any, Literal
 
 import typer
@@ -58,6 +59,15 @@ def usd(nanousd: int) -> str:
     """Money for people: dollars with cents, or more digits where cents would hide it."""
     dollars = nanousd / NANO
     return f"{dollars:,.2f}" if abs(dollars) >= 0.1 or nanousd == 0 else f"{dollars:,.4f}"
+
+
+def span(length: timedelta) -> str:
+    """A length of time for people: 30 min, 6 h, 2 d."""
+    seconds = int(length.total_seconds())
+    for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= size and seconds % size == 0:
+            return f"{seconds // size} {unit}"
+    return f"{seconds} s"
 
 
 def mib(size_bytes: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -120,6 +121,8 @@ def _welcome(lab: Lab) -> None:
     from rich.panel import Panel
 
     header = lab.folder.tokens / f"{lab.declared.learner}.header"
+    if header.is_relative_to(Path.cwd()):
+        header = header.relative_to(Path.cwd())
     gateway = lab.endpoints.gateway
     example = f"curl -s -H @{header} {gateway}/v2/models/departure-delay"
     body = (

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from archlab.cli.console import JsonOption, LabOption, console, emit_json, table
+from archlab.cli.console import JsonOption, LabOption, console, emit_json, span, table
 
 UserOption = Annotated[str | None, typer.Option("--user", "-u", help="As whom; learner by default.")]
 
@@ -42,7 +42,7 @@ def models(context: typer.Context, lab: LabOption = None, as_json: JsonOption = 
             "replicas": m.replicas if m.mode.value == "online" else "",
             "version": serving.get(m.name, {}).get("version", "none"),
             "deadline_ms": m.caller.deadline_ms,
-            "max_age": str(m.caller.max_age),
+            "max_age": span(m.caller.max_age),
         }
         for m in found.scenario.models
     ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from dataclasses import dataclass, replace
 from types import TracebackType
 
 from rich.markup import escape
@@ -12,12 +13,12 @@ from archlab.cli.console import err
 
 
 class Steps:
-    """Use as a context manager; call it with (step, detail). Safe from several threads."""
+    """Use as a context manager; call it with (step, detail). Each thread is at one step: its next one ends the last."""
 
     def __init__(self, title: str) -> None:
         self._title = title
         self._started = time.monotonic()
-        self._open: dict[str, tuple[float, str]] = {}
+        self._open: dict[int, Step] = {}
         self._status = err.status(title) if err.is_terminal else None
         self._lock = threading.Lock()
 
@@ -32,30 +33,40 @@ class Steps:
         if self._status:
             self._status.stop()
         with self._lock:
-            for step, (started, _) in self._open.items():
-                self._line(step, started, "[green]✓[/]" if kind is None else "[red]✗[/]")
+            for step in self._open.values():
+                _end(step, ok=kind is None)
 
     def __call__(self, step: str, detail: str) -> None:
-        """Note that `step` is at `detail`; a new step from the same source closes nothing, steps end with the block."""
+        """Note that this thread is at `detail` of `step`."""
         with self._lock:
-            if step not in self._open:
-                if len(self._open) >= 3:
-                    oldest = next(iter(self._open))
-                    self._line(oldest, self._open.pop(oldest)[0], "[green]✓[/]")
+            now = self._open.get(threading.get_ident())
+            if now is None or now.name != step:
+                if now is not None:
+                    _end(now, ok=True)
                 if not err.is_terminal:
                     err.print(f"… {escape(step)} {escape(detail)}".rstrip())
-            started = self._open.get(step, (time.monotonic(), ""))[0]
-            self._open.pop(step, None)
-            self._open[step] = (started, detail)
+                now = Step(step, time.monotonic())
+            self._open[threading.get_ident()] = replace(now, detail=detail)
             if self._status:
-                shown = " · ".join(f"{escape(s)} [dim]{escape(d)}[/]" for s, (_, d) in self._open.items())
-                self._status.update(f"{self._title} [dim]{time.monotonic() - self._started:.0f} s[/]  {shown}")
+                at = " · ".join(f"{escape(s.name)} [dim]{escape(s.detail)}[/]" for s in self._open.values())
+                self._status.update(f"{self._title} [dim]{self.seconds:.0f} s[/]  {at}")
 
     @property
     def seconds(self) -> float:
         """Since the block began."""
         return time.monotonic() - self._started
 
-    def _line(self, step: str, started: float, mark: str) -> None:
-        if err.is_terminal:
-            err.print(f"{mark} {escape(step)} [dim]{time.monotonic() - started:.1f} s[/]")
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What a thread is at."""
+
+    name: str
+    started: float
+    detail: str = ""
+
+
+def _end(step: Step, *, ok: bool) -> None:
+    if err.is_terminal:
+        mark = "[green]✓[/]" if ok else "[red]✗[/]"
+        err.print(f"{mark} {escape(step.name)} [dim]{time.monotonic() - step.started:.1f} s[/]")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from archlab.cli.console import JsonOption, console, emit_json, table
+from archlab.cli.console import JsonOption, console, emit_json, span, table
 
 
 def register(app: typer.Typer) -> None:
@@ -49,7 +49,7 @@ def show(name: str, as_json: JsonOption = False) -> None:
             m.mode.value,
             m.caller.name,
             f"{m.caller.deadline_ms} ms",
-            m.caller.max_age,
+            span(m.caller.max_age),
             m.caller.represents,
         )
         for m in scenario.models

@@ -20,6 +20,8 @@ def seed(lab: Lab, progress: Progress) -> None:
         training = pool.submit(train, lab, progress)
         try:
             lab.target.apply(lab.plan, progress)
+            if not training.done():
+                progress("wait", "for the models to be trained")
             training.result()
         except BaseException:
             lab.target.interrupt()

@@ -133,7 +133,7 @@ class LocalTarget:
         gateway, control = only(desired, Role.GATEWAY), only(desired, Role.CONTROL)
         if gateway and control:
             wait_answer(self.port, "/healthz", self.folder, gateway, patience_s=15)
-            progress("ready", self.endpoints().gateway)
+            progress("start", f"all units answer behind {self.endpoints().gateway}")
 
     def _shut_down(self) -> None:
         try:

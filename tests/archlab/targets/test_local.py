@@ -42,7 +42,7 @@ def test_a_lab_comes_up_is_seen_stays_and_goes(bench: Bench, plan: MakePlan) -> 
     )
     assert all(r.pid and r.rss_bytes > 1 << 20 and r.restarts == 0 for r in seen.replicas)
     assert {bench.get().json()["name"] for _ in range(6)} == {"online-0", "online-1"}
-    assert bench.said[-1] == ("ready", bench.target.endpoints().gateway)
+    assert bench.said[-1] == ("start", f"all units answer behind {bench.target.endpoints().gateway}")
 
     pids = bench.pids()
     bench.apply(plan({"online": 2}))
