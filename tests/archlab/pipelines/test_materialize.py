@@ -46,7 +46,7 @@ def job(lab: LabFolder, *arguments: str, zone: str = "UTC") -> tuple[int, list[d
 def test_one_line_per_tick_whose_files_exist(lab: LabFolder) -> None:
     code, lines = job(lab, *SPAN, "--every", "origin_ops=1800", "--every", "weather=3600,corridor=3600")
     assert code == 0
-    assert lines.pop() == {"result": {"ticks": 3}}
+    assert lines.pop()["result"] == {"ticks": 3}
     assert [line["tick"][11:16] for line in lines] == ["08:00", "08:30", "09:00"]
     assert [sorted(view["view"] for view in line["views"]) for line in lines] == [
         ["corridor", "origin_ops", "weather"],
