@@ -84,7 +84,7 @@ def press(times: int) -> Callable[[dict[str, Any]], None]:
 
 @pytest.fixture
 def interruptible() -> Iterator[None]:
-    """^C raises KeyboardInterrupt, also where the tests were started in the background and inherit that it is ignored."""
+    """^C raises KeyboardInterrupt, also where the tests run in the background and inherit that it is ignored."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
