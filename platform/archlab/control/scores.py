@@ -14,11 +14,11 @@ import numpy as np
 
 from archlab.control import bill, clock
 from archlab.control.times import to_us
+from archlab.quality import MEASURES
 from archlab.spec.airline import ModelScore, Scoreboard, Timeliness
 from archlab.spec.business import ModelCard
 from archlab.spec.money import Line, LineKind
 from archlab.spec.scenario import Model, Scenario
-from archlab.world.quality import MEASURES
 from archlab.world.value import worth
 
 BUSINESS_DAY = timedelta(days=1)

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from archlab.errors import ArchlabError
 from archlab.pipelines import export
-from archlab.pipelines.metrics import MEASURES
 from archlab.pipelines.recipes import Recipe
+from archlab.quality import MEASURES
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,16 +48,29 @@ def evaluate(recipe: Recipe, frame: Path) -> Evaluation:
     onnx = export.to_onnx(estimator, len(recipe.columns), recipe.output)
     answers = export.predict(onnx, held_out.features)
     source = export.reference(estimator, held_out.features, recipe.output)
-    measure = MEASURES[recipe.card.metric]
     known = ~np.isnan(held_out.baseline)
     return Evaluation(
         onnx=onnx,
-        value=measure(held_out.actual, answers),
-        baseline=measure(held_out.actual[known], held_out.baseline[known]),
+        value=measure(recipe, answers, held_out.actual),
+        baseline=measure(recipe, held_out.baseline[known], held_out.actual[known]),
         parity_max_abs_diff=export.parity(answers, source, recipe.name),
         train_rows=len(learned.actual),
         holdout_rows=len(held_out.actual),
     )
+
+
+def measure(recipe: Recipe, predictions: NDArray[Any], actuals: NDArray[np.float64]) -> float:
+    """The card's metric on the hold-out.
+
+    Raises:
+        ArchlabError: it is undefined there (no rows, or one class).
+    """
+    found = MEASURES[recipe.card.metric](np.asarray(predictions, dtype=np.float64).reshape(-1), actuals)
+    if found is None:
+        raise ArchlabError(
+            f"{recipe.card.metric} of {recipe.name} is undefined on its hold-out.", "Widen the hold-out."
+        )
+    return found
 
 
 def read(recipe: Recipe, frame: Path) -> tuple[Rows, Rows]:

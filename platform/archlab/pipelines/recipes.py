@@ -107,8 +107,9 @@ def recipe(content: Training, model: str, variant: str = FIRST) -> Recipe:
 
 def code_digest(business: str) -> str:
     """Over the code that shapes a trained model: the business's package, the views, what trains and exports."""
-    ours = ("recipes.py", "training_sets.py", "evaluate.py", "export.py", "metrics.py", "train.py")
+    ours = ("recipes.py", "training_sets.py", "evaluate.py", "export.py", "train.py")
     files = (
+        *_sources("archlab", ("quality.py",)),
         *_sources(f"archlab_scenarios.{business}", ("*.py",)),
         *_sources("archlab_features", ("views.py", "repository.py", "history.py")),
         *_sources("archlab.pipelines", ours),

@@ -14,7 +14,6 @@ import pytest
 from archlab import settings
 from archlab.errors import NotFoundError
 from archlab.pipelines import evaluate, export, recipes, train
-from archlab.pipelines.metrics import MEASURES
 from archlab.pipelines.recipes import Recipe
 from archlab.pipelines.train import Trained
 
@@ -71,7 +70,7 @@ def test_the_exported_file_is_the_one_that_was_measured(name: str, made: Mapping
     assert json.loads((found.folder / "card.json").read_text())["sha256"] == card.sha256
     _, held_out = evaluate.read(recipe(name), frame(name, made))
     answers = export.predict(onnx, held_out.features)
-    assert MEASURES[card.metric](held_out.actual, answers) == pytest.approx(card.value)
+    assert evaluate.measure(recipe(name), answers, held_out.actual) == pytest.approx(card.value)
 
 
 @pytest.mark.parametrize("name", HONEST)
@@ -98,7 +97,7 @@ def test_the_second_missed_connection_collapses_without_what_nobody_knows(made: 
     claimed = made[LEAKY].card.value
     honest = made["missed-connection"].card.value
     answers = export.predict(onnx, served)
-    live = MEASURES["auc"](held_out.actual, answers)
+    live = evaluate.measure(chosen, answers, held_out.actual)
     assert claimed > 0.95
     assert live < honest - 0.05
     assert (answers >= 0.25).mean() < 0.01  # it never raises an alarm

@@ -1,4 +1,4 @@
-"""Quality of labelled answers, without scikit-learn: control has no room for it. Pure.
+"""Quality of labelled answers: one definition for hold-out and service. Pure, and light enough for control.
 
 Each measure takes predictions and actuals of one length and is None where it is undefined (no rows, one class).
 """

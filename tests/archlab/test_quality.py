@@ -8,7 +8,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from sklearn.metrics import mean_absolute_error, mean_pinball_loss, r2_score, roc_auc_score
 
-from archlab.world.quality import MEASURES, QUANTILE, Floats, auc, explained_variance, mae, pinball
+from archlab.quality import MEASURES, QUANTILE, Floats, auc, explained_variance, mae, pinball
 
 values = st.floats(-1e3, 1e3, allow_nan=False)
 few_values = st.sampled_from([0.0, 0.25, 0.5, 1.0])
