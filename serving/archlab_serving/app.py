@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import orjson
@@ -18,48 +18,14 @@ from starlette.types import Receive, Scope, Send
 
 from . import __version__
 from .errors import ServingError, UnavailableError
-from .inference import Inference, error_response
-from .metrics import Metrics
-from .prediction_log import PredictionLog
 from .repository import ServedModel
-from .runtime import INPUT, Table
+from .rest import error_response
+from .runtime import INPUT, PREDICTION, Table, TensorSpec
+from .server import Server
 from .settings import Settings
-from .watcher import Watcher
 
-FLUSH_S = 0.2
 _MODELS = "/v2/models/"
 _INFER = "/infer"
-
-
-class Server:
-    """One server's parts, wired; lives from ASGI's start-up to its shutdown."""
-
-    def __init__(self, settings: Settings, runtime: str = "uvicorn") -> None:
-        self.settings = settings
-        self.metrics = Metrics(settings, runtime)
-        self.log = PredictionLog(settings.prediction_log, self.metrics)
-        self.watcher = Watcher(settings, self.metrics)
-        self.inference = Inference(settings, self.watcher, self.metrics, self.log)
-        self._tasks: list[asyncio.Task[None]] = []
-
-    def start(self) -> None:
-        """Begins to follow the feed and to write the log; returns at once."""
-        self._tasks = [asyncio.create_task(self.watcher.follow()), asyncio.create_task(self._flush())]
-
-    async def stop(self) -> None:
-        """Ends the tasks and writes what the log still holds; requests must be done."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        self.inference.close()
-        self.watcher.close()
-        self.log.flush()
-
-    async def _flush(self) -> None:
-        while True:
-            await asyncio.sleep(FLUSH_S)
-            if self.log.pending:
-                await asyncio.to_thread(self.log.flush)
 
 
 class App:
@@ -95,7 +61,7 @@ class App:
             path: str = scope["path"]
             if path.startswith(_MODELS) and path.endswith(_INFER):
                 model, _, version = path[len(_MODELS) : -len(_INFER)].partition("/versions/")
-                await self._server.inference.serve(scope, receive, send, model, version)
+                await self._server.endpoint.serve(scope, receive, send, model, version)
                 return
         await self._starlette(scope, receive, send)
 
@@ -153,16 +119,13 @@ class App:
 
 def _metadata(served: ServedModel, versions: list[str]) -> dict[str, Any]:
     release = served.release
-    table = isinstance(served.backend, Table)
-    inputs = [{"name": key, "datatype": "BYTES", "shape": [-1]} for key in release.table_keys]
-    if not table:
-        inputs = [{"name": INPUT, "datatype": "FP32", "shape": [-1, len(release.columns)]}]
+    inputs, outputs = _tensors(served)
     return {
         "name": release.model,
         "versions": versions,
-        "platform": "archlab_table" if table else "onnxruntime_onnx",
-        "inputs": inputs,
-        "outputs": [{"name": "prediction", "datatype": "FP32", "shape": [-1, 1]}],
+        "platform": "archlab_table" if isinstance(served.backend, Table) else "onnxruntime_onnx",
+        "inputs": [_tensor(spec) for spec in inputs],
+        "outputs": [_tensor(spec) for spec in outputs],
         "parameters": {
             "release": release.id,
             "version": release.version,
@@ -172,6 +135,19 @@ def _metadata(served: ServedModel, versions: list[str]) -> dict[str, Any]:
             "columns": [{"name": column.name, "source": column.source} for column in release.columns],
         },
     }
+
+
+def _tensors(served: ServedModel) -> tuple[Sequence[TensorSpec], Sequence[TensorSpec]]:
+    release, backend = served.release, served.backend
+    if isinstance(backend, Table):
+        return [TensorSpec(key, "BYTES", (-1,)) for key in release.table_keys], (PREDICTION,)
+    if release.columns:
+        return (TensorSpec(INPUT, "FP32", (-1, len(release.columns))),), (PREDICTION,)
+    return backend.inputs, backend.outputs
+
+
+def _tensor(spec: TensorSpec) -> dict[str, Any]:
+    return {"name": spec.name, "datatype": spec.datatype, "shape": spec.shape}
 
 
 def _json(document: dict[str, Any], status: int = 200) -> Response:

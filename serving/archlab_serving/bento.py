@@ -93,13 +93,13 @@ def _build_here() -> str:
 
     assert archlab_features.__file__ is not None
     with tempfile.TemporaryDirectory(prefix="bento-") as context:
-        _copy(Path(__file__).parent, Path(context, "archlab_serving"), "*.py")
+        _copy(Path(__file__).parent, Path(context, "archlab_serving"), "**/*.py")
         _copy(Path(archlab_features.__file__).parent, Path(context, "archlab_features"), "__init__.py", "reader.py")
         bento = bentoml.build(
             SERVICE,
             name="archlab_serving",
             build_ctx=context,
-            include=["archlab_serving/*.py", "archlab_features/*.py"],
+            include=["archlab_serving/**/*.py", "archlab_features/*.py"],
             python={"packages": list(PACKAGES), "lock_packages": False},
         )
         return str(bento.tag)
@@ -109,7 +109,9 @@ def _copy(source: Path, target: Path, *patterns: str) -> None:
     target.mkdir()
     for pattern in patterns:
         for file in source.glob(pattern):
-            shutil.copy(file, target)
+            copy = target / file.relative_to(source)
+            copy.parent.mkdir(exist_ok=True)
+            shutil.copy(file, copy)
 
 
 def _main() -> None:

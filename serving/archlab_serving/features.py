@@ -14,10 +14,10 @@ from archlab_features.reader import Snapshot, View, join_key
 
 from .errors import BadRequestError
 from .feed import REQUEST_SOURCE, Release
-from .protocol import Tensor
+from .protocol.datatypes import NUMERIC
+from .protocol.messages import Tensor
 
 MATRIX = "features"
-_NUMERIC = frozenset({"FP32", "FP64", "INT32", "INT64"})
 _UNKNOWN_ROW = -1
 
 Selector = slice | NDArray[np.intp]
@@ -156,7 +156,7 @@ def _sort(binding: Binding, tensors: Mapping[str, Tensor]) -> tuple[dict[str, Te
                 raise BadRequestError(f"tensor {name!r} has datatype {tensor.datatype}; keys are BYTES")
             keys[name] = tensor.texts
         elif name in binding.positions:
-            if tensor.datatype not in _NUMERIC:
+            if tensor.datatype not in NUMERIC:
                 raise BadRequestError(f"tensor {name!r} has datatype {tensor.datatype}; columns are numbers")
             values[name] = tensor
         else:

@@ -1,11 +1,16 @@
-"""What answers for a release: an ONNX Runtime session, or a table that a batch run left."""
+"""What answers for a release: an ONNX Runtime session, or a table that a batch run left.
+
+A session is asked in one of two ways. A release with columns keeps the columnar contract: one input `features` float32
+`[N, F]`, one output `prediction` float32 `[N, 1]`. A release without columns is a tensor model: its graph's own inputs
+and outputs, of any datatype that the protocol has.
+"""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import onnxruntime as ort
@@ -14,6 +19,7 @@ from numpy.typing import NDArray
 
 from .errors import RefusedReleaseError, UnknownModelError
 from .feed import Release
+from .protocol.datatypes import BY_ONNX
 
 INPUT, OUTPUT = "features", "prediction"
 TABLE_FORMAT = "archlab/table/v1"
@@ -23,22 +29,53 @@ _PROBE_ROWS = 64
 Matrix = NDArray[np.float32]
 
 
-class OnnxModel:
-    """A loaded ONNX graph: `features` float32 `[N, F]` in, `prediction` float32 `[N, 1]` out."""
+class TensorSpec(NamedTuple):
+    """An input or output of a graph; -1 in `shape` is an extent that requests choose."""
 
-    __slots__ = ("_run", "_session", "inline_rows")
+    name: str
+    datatype: str
+    shape: tuple[int, ...]
+
+
+PREDICTION = TensorSpec(OUTPUT, "FP32", (-1, 1))
+
+
+class OnnxModel:
+    """A loaded ONNX graph.
+
+    Args:
+        data: the file.
+        columns: width of the input matrix of the columnar contract; 0 for a tensor model.
+        threads: ONNX Runtime's intra-op threads.
+        inline_ms: longest inference that may keep the event loop's thread.
+
+    Raises:
+        RefusedReleaseError: the graph doesn't keep the contract, or has tensors that the protocol can't carry.
+    """
+
+    __slots__ = ("_names", "_run", "_session", "inline_rows", "inputs", "outputs")
 
     def __init__(self, data: bytes, columns: int, *, threads: int, inline_ms: float) -> None:
         self._session = _session(data, threads)
         self._run = self._session.run
-        _check_contract(self._session, columns)
-        self.inline_rows = self._measure(columns, inline_ms)
-        """Most rows whose inference is short enough for the event loop's thread."""
+        self.inputs = tuple(_spec(node) for node in self._session.get_inputs())
+        self.outputs = tuple(_spec(node) for node in self._session.get_outputs())
+        if columns:
+            _check_contract(self, columns)
+            self.outputs = (PREDICTION,)
+        self._names = [output.name for output in self.outputs]
+        self.inline_rows = self._measure(columns, inline_ms) if columns else 0
+        """Most rows whose inference is short enough for the event loop's thread; 0 when that isn't known."""
+
+    def run(self, feeds: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
+        """The outputs in their order, for one array per input."""
+        arrays: list[NDArray[Any]] = self._run(self._names, feeds)
+        return arrays
 
     def predict(self, matrix: Matrix) -> NDArray[np.float32]:
-        """Predictions `[N]`."""
-        prediction: NDArray[np.float32] = self._run([OUTPUT], {INPUT: matrix})[0]
-        return prediction.ravel()
+        """Predictions `[N, 1]` of a columnar model for a matrix `[N, F]`."""
+        prediction: NDArray[np.float32] = self._run(self._names, {INPUT: matrix})[0]
+        return prediction.reshape(-1, 1)
 
     def _measure(self, columns: int, inline_ms: float) -> int:
         single = self._fastest_ms(np.zeros((1, columns), dtype=np.float32))
@@ -52,7 +89,7 @@ class OnnxModel:
             started = time.perf_counter()
             found = self.predict(matrix).shape
             times.append(time.perf_counter() - started)
-            if found != (len(matrix),):
+            if found != (len(matrix), 1):
                 raise RefusedReleaseError("contract", f"{len(matrix)} rows gave a prediction of shape {found}")
         return min(times) * 1e3
 
@@ -67,7 +104,7 @@ class Table:
     rows: Mapping[str, float | None]
 
     def look_up(self, columns: Sequence[Sequence[str]]) -> NDArray[np.float32]:
-        """Predictions `[N]` for the keys' values, one sequence per key.
+        """Predictions `[N, 1]` for the keys' values, one sequence per key.
 
         Raises:
             UnknownModelError: the run answered no such row; names it.
@@ -76,7 +113,7 @@ class Table:
             columns[0] if len(columns) == 1 else [KEY_SEPARATOR.join(parts) for parts in zip(*columns, strict=True)]
         )
         try:
-            return np.array([self.rows[key] for key in wanted], dtype=np.float32)
+            return np.array([[self.rows[key]] for key in wanted], dtype=np.float32)
         except KeyError as error:
             raise UnknownModelError(f"batch run {self.run} has no row for {'|'.join(self.keys)} = {error}") from error
 
@@ -128,13 +165,20 @@ def _session(data: bytes, threads: int) -> ort.InferenceSession:
     return ort.InferenceSession(data, options, providers=["CPUExecutionProvider"])
 
 
-def _check_contract(session: ort.InferenceSession, columns: int) -> None:
-    inputs = [(node.name, node.type, len(node.shape)) for node in session.get_inputs()]
-    outputs = [(node.name, node.type) for node in session.get_outputs()]
-    if inputs != [(INPUT, "tensor(float)", 2)] or (OUTPUT, "tensor(float)") not in outputs:
+def _spec(node: Any) -> TensorSpec:
+    datatype = BY_ONNX.get(node.type)
+    if datatype is None:
+        raise RefusedReleaseError("contract", f"{node.name!r} is a {node.type}, which the protocol has no datatype for")
+    return TensorSpec(node.name, datatype.name, tuple(n if isinstance(n, int) and n >= 0 else -1 for n in node.shape))
+
+
+def _check_contract(model: OnnxModel, columns: int) -> None:
+    inputs = [(spec.name, spec.datatype, len(spec.shape)) for spec in model.inputs]
+    outputs = [(spec.name, spec.datatype) for spec in model.outputs]
+    if inputs != [(INPUT, "FP32", 2)] or (OUTPUT, "FP32") not in outputs:
         raise RefusedReleaseError(
             "contract", f"inputs are {inputs}, outputs {outputs}; docs/interfaces.md has the contract"
         )
-    width = session.get_inputs()[0].shape[1]
-    if isinstance(width, int) and width != columns:
+    width = model.inputs[0].shape[1]
+    if width not in (-1, columns):
         raise RefusedReleaseError("contract", f"the graph takes {width} columns, the release names {columns}")

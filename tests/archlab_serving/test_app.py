@@ -90,6 +90,7 @@ def test_a_table_answers_by_key(server: RunningServer) -> None:
         ("/v2/models/gate/infer", whole(), 404, "model 'gate' is not served here; this pool serves delay, reliability"),
         ("/v2/models/delay/versions/9/infer", whole(), 404, "model 'delay' has no version '9' here; loaded are 1, 2"),
         (INFER, body(gate=[1.0]), 400, "tensor 'gate' is neither a key nor a column"),
+        (INFER, {**whole(), "outputs": [{"name": "p"}]}, 400, "output 'p' is unknown; this model has prediction"),
         (INFER, {"inputs": []}, 400, "'inputs' must be a list of at least one tensor"),
         (INFER, whole(4097), 400, "tensor 'features' has 4097 rows; 1 to 4096 are taken"),
         ("/v2/models/reliability/infer", body(tailnum=["N1", "N9"]), 404, "batch run r1 has no row for tailnum = 'N9'"),

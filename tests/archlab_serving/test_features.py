@@ -11,7 +11,7 @@ from archlab_features.reader import EMPTY, Snapshot, read_snapshot
 from archlab_serving.errors import BadRequestError
 from archlab_serving.features import Inputs, assemble, bind
 from archlab_serving.feed import Release, read_feed
-from archlab_serving.protocol import parse_request
+from archlab_serving.protocol.rest import parse_request
 
 NAN = np.nan
 

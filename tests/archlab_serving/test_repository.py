@@ -43,7 +43,7 @@ def follower(lab: Lab) -> Follower:
 def answer(loaded: Loaded, model: str = "delay", version: str = "") -> float:
     backend = loaded.select(model, version).backend
     assert isinstance(backend, OnnxModel)
-    return float(backend.predict(np.zeros((1, 5), dtype=np.float32))[0])
+    return float(backend.predict(np.zeros((1, 5), dtype=np.float32))[0, 0])
 
 
 def test_champion_and_challenger_are_loaded_side_by_side(follower: Follower, lab: Lab) -> None:
@@ -151,7 +151,7 @@ def test_a_new_batch_run_replaces_the_last(follower: Follower, lab: Lab) -> None
     follower.take(lab.table({"N1": 0.25}, run="r1"))
     table = follower.take(lab.table({"N1": 0.5}, run="r2")).select("reliability").backend
     assert isinstance(table, Table)
-    assert table.look_up([["N1"]]).tolist() == [0.5]
+    assert table.look_up([["N1"]]).ravel().tolist() == [0.5]
 
 
 @pytest.mark.parametrize(

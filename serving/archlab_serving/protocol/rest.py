@@ -1,73 +1,24 @@
-"""Requests and responses of the Open Inference Protocol V2 over REST, with the Binary Tensor Data Extension.
+"""Requests and responses over REST: JSON, with the Binary Tensor Data Extension.
 
-Pure: bytes in, tensors out, and back. JSON has no NaN: `null` in a floating-point tensor is NaN, both ways. What is
-made at every request is a named tuple: immutable, and half the price of a frozen dataclass.
+JSON has no NaN: `null` in a floating-point tensor is NaN, both ways.
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from itertools import chain
 from types import NoneType
-from typing import Any, NamedTuple, cast
+from typing import Any
 
 import numpy as np
 import orjson
-from numpy.typing import NDArray
 
-from .errors import BadRequestError
+from ..errors import BadRequestError
+from .datatypes import BYTES, DATATYPES
+from .messages import Answer, Data, InferRequest, Output, RequestedOutput, Tensor
 
-OUTPUT = "prediction"
 HEADER_LENGTH = b"inference-header-content-length"
-_NUMPY: dict[str, np.dtype[Any]] = {
-    "FP32": np.dtype("<f4"),
-    "FP64": np.dtype("<f8"),
-    "INT32": np.dtype("<i4"),
-    "INT64": np.dtype("<i8"),
-}
-_JSON_TYPES: dict[str, frozenset[type]] = {
-    "FP32": frozenset({float, int, NoneType}),
-    "FP64": frozenset({float, int, NoneType}),
-    "INT32": frozenset({int}),
-    "INT64": frozenset({int}),
-    "BYTES": frozenset({str}),
-}
-DATATYPES = frozenset(_JSON_TYPES)
-
-Data = Sequence[Any] | NDArray[Any]
-
-
-class Tensor(NamedTuple):
-    """One input. `data` is flat, row-major, its length the product of `shape`; text for BYTES, numbers otherwise."""
-
-    name: str
-    datatype: str
-    shape: list[int]
-    data: Data
-
-    @property
-    def texts(self) -> Sequence[str]:
-        """The elements of a BYTES tensor."""
-        return cast("Sequence[str]", self.data)
-
-
-class InferRequest(NamedTuple):
-    """A parsed request."""
-
-    id: str
-    inputs: Mapping[str, Tensor]
-    binary_output: bool
-
-
-class Answer(NamedTuple):
-    """What a response says: predictions `[N]` and where they came from."""
-
-    model: str
-    version: str
-    id: str
-    prediction: NDArray[np.float32]
-    parameters: Mapping[str, str | int]
 
 
 def parse_request(body: bytes, header_length: bytes | None = None) -> InferRequest:
@@ -93,24 +44,49 @@ def parse_request(body: bytes, header_length: bytes | None = None) -> InferReque
     request_id = document.get("id", "")
     if not isinstance(request_id, str):
         raise BadRequestError("'id' must be a text")
-    return InferRequest(request_id, inputs, _binary_output(document))
+    parameters = _parameters(document)
+    outputs = _requested(document.get("outputs"))
+    return InferRequest(request_id, inputs, parameters, outputs, bool(parameters.get("binary_data_output", False)))
 
 
-def format_response(answer: Answer, *, binary: bool) -> tuple[bytes, int | None]:
-    """The response's body; with the binary extension also the length of its JSON part."""
-    output: dict[str, Any] = {"name": OUTPUT, "datatype": "FP32", "shape": [len(answer.prediction), 1]}
+def format_response(answer: Answer, request: InferRequest) -> tuple[bytes, int | None]:
+    """The response's body; with the binary extension also the length of its JSON part.
+
+    `answer.outputs` are those that `request` asks for, in its order.
+    """
+    entries: list[dict[str, Any]] = []
     document: dict[str, Any] = {"model_name": answer.model, "model_version": answer.version}
     if answer.id:
         document["id"] = answer.id
     document["parameters"] = answer.parameters
-    document["outputs"] = [output]
-    if not binary:
-        output["data"] = answer.prediction
-        return orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY), None
-    data = answer.prediction.astype("<f4", copy=False).tobytes()
-    output["parameters"] = {"binary_data_size": len(data)}
-    header = orjson.dumps(document)
-    return header + data, len(header)
+    document["outputs"] = entries
+    binary: list[bytes] = []
+    asked = {output.name: output.binary for output in request.outputs}
+    for output in answer.outputs:
+        entry: dict[str, Any] = {
+            "name": output.name,
+            "datatype": output.datatype,
+            "shape": output.array.shape,
+        }
+        wanted = asked.get(output.name)
+        if request.binary_output if wanted is None else wanted:
+            data = _raw(output)
+            entry["parameters"] = {"binary_data_size": len(data)}
+            binary.append(data)
+        else:
+            flat = output.array.ravel()
+            entry["data"] = flat.tolist() if output.datatype == BYTES else flat
+        entries.append(entry)
+    head = orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY)
+    return (b"".join((head, *binary)), len(head)) if binary else (head, None)
+
+
+def _raw(output: Output) -> bytes:
+    """The tensor's bytes, little-endian, row-major; BYTES elements carry their lengths."""
+    if output.datatype == BYTES:
+        elements = [text.encode() for text in output.array.ravel()]
+        return b"".join(part for element in elements for part in (struct.pack("<I", len(element)), element))
+    return output.array.astype(DATATYPES[output.datatype].numpy, copy=False).tobytes()
 
 
 def _header_end(header_length: bytes, total: int) -> int:
@@ -169,7 +145,7 @@ def _json_data(name: str, datatype: str, size: int, given: Any) -> Data:
         data = list(chain.from_iterable(data))
     if len(data) != size:
         raise BadRequestError(f"tensor {name!r} has {len(data)} values, its shape needs {size}")
-    allowed = _JSON_TYPES[datatype]
+    allowed = DATATYPES[datatype].json_types
     if not allowed.issuperset(map(type, data)):
         strange = set(map(type, data)) - allowed
         kinds = ", ".join(sorted("null" if kind is NoneType else kind.__name__ for kind in strange))
@@ -195,9 +171,9 @@ def _binary_end(name: str, size: Any, offset: int, total: int) -> int:
 
 
 def _binary_data(name: str, datatype: str, size: int, raw: bytes) -> Data:
-    if datatype == "BYTES":
+    if datatype == BYTES:
         return _binary_texts(name, size, raw)
-    dtype = _NUMPY[datatype]
+    dtype = DATATYPES[datatype].numpy
     if len(raw) != size * dtype.itemsize:
         raise BadRequestError(f"tensor {name!r} has {len(raw)} bytes, its shape needs {size * dtype.itemsize}")
     return np.frombuffer(raw, dtype=dtype)
@@ -221,20 +197,26 @@ def _binary_texts(name: str, size: int, raw: bytes) -> list[str]:
     return texts
 
 
-def _binary_output(document: Mapping[str, Any]) -> bool:
+def _parameters(document: Mapping[str, Any]) -> Mapping[str, Any]:
     parameters = document.get("parameters")
-    wanted = bool(parameters.get("binary_data_output")) if isinstance(parameters, dict) else False
-    outputs = document.get("outputs")
+    if parameters is None:
+        return {}
+    if type(parameters) is not dict:
+        raise BadRequestError("'parameters' must be an object")
+    return parameters
+
+
+def _requested(outputs: Any) -> tuple[RequestedOutput, ...]:
     if not outputs:
-        return wanted
-    if not isinstance(outputs, list) or not all(isinstance(output, dict) for output in outputs):
-        raise BadRequestError("'outputs' must be a list of objects")
-    for output in outputs:
-        if output.get("name") != OUTPUT:
-            raise BadRequestError(f"output {output.get('name')!r} is unknown; models have one, {OUTPUT!r}")
-        asked = output.get("parameters")
-        if isinstance(asked, dict):
-            if "classification" in asked:
-                raise BadRequestError(f"output {OUTPUT!r}: the classification extension is not offered")
-            wanted = bool(asked.get("binary_data", wanted))
-    return wanted
+        return ()
+    if type(outputs) is not list or not all(type(o) is dict and type(o.get("name")) is str for o in outputs):
+        raise BadRequestError("'outputs' must be a list of objects with a 'name'")
+    return tuple(RequestedOutput(output["name"], _wants_binary(output)) for output in outputs)
+
+
+def _wants_binary(output: Mapping[str, Any]) -> bool | None:
+    parameters = _parameters(output)
+    if "classification" in parameters:
+        raise BadRequestError(f"output {output['name']!r}: the classification extension is not offered")
+    wanted = parameters.get("binary_data")
+    return None if wanted is None else bool(wanted)

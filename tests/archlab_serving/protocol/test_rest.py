@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from archlab_serving.errors import BadRequestError
-from archlab_serving.protocol import Answer, format_response, parse_request
+from archlab_serving.protocol.messages import Answer, InferRequest, Output
+from archlab_serving.protocol.rest import format_response, parse_request
 
 
 def parse(*inputs: Any, **fields: Any) -> Any:
@@ -43,7 +44,7 @@ def test_texts() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"datatype": "FP16"}, "tensor 'distance' has datatype 'FP16'"),
+        ({"datatype": "BF16"}, "tensor 'distance' has datatype 'BF16'"),
         ({"datatype": ["FP32"]}, "tensor 'distance' has datatype"),
         ({"shape": [3]}, "tensor 'distance' has 2 values, its shape needs 3"),
         ({"shape": [-2]}, "tensor 'distance' has shape"),
@@ -87,9 +88,10 @@ def test_a_tensor_given_twice_is_refused() -> None:
         parse(tensor(), tensor())
 
 
-def test_an_unknown_output_is_refused() -> None:
-    with pytest.raises(BadRequestError, match="output 'probability' is unknown"):
-        parse(tensor(), outputs=[{"name": "probability"}])
+@pytest.mark.parametrize("outputs", [[{}], "prediction", [{"name": 5}]])
+def test_bad_outputs_are_refused(outputs: Any) -> None:
+    with pytest.raises(BadRequestError, match="'outputs' must be a list"):
+        parse(tensor(), outputs=outputs)
 
 
 def binary(size: int, **changes: Any) -> dict[str, Any]:
@@ -133,9 +135,17 @@ def test_a_bad_header_length_is_refused(length: bytes) -> None:
         parse_request(b'{"inputs": []}', length)
 
 
+def request(*, binary_output: bool) -> InferRequest:
+    return InferRequest("", {}, {}, (), binary_output)
+
+
+def prediction(*values: float) -> Output:
+    return Output("prediction", "FP32", np.array([[value] for value in values], dtype=np.float32))
+
+
 def test_json_response_writes_nan_as_null() -> None:
-    answer = Answer("delay", "2", "abc", np.array([0.1, np.nan], dtype=np.float32), {"snapshot": 3})
-    content, length = format_response(answer, binary=False)
+    answer = Answer("delay", "2", "abc", [prediction(0.1, np.nan)], {"snapshot": 3})
+    content, length = format_response(answer, request(binary_output=False))
     assert length is None
     assert orjson.loads(content) == {
         "model_name": "delay",
@@ -147,12 +157,12 @@ def test_json_response_writes_nan_as_null() -> None:
 
 
 def test_binary_response() -> None:
-    answer = Answer("delay", "2", "", np.array([0.5, np.nan], dtype=np.float32), {})
-    content, length = format_response(answer, binary=True)
+    answer = Answer("delay", "2", "", [prediction(0.5, np.nan)], {})
+    content, length = format_response(answer, request(binary_output=True))
     assert length is not None
     (output,) = orjson.loads(content[:length])["outputs"]
     assert output["parameters"] == {"binary_data_size": 8}
-    np.testing.assert_array_equal(np.frombuffer(content[length:], "<f4"), answer.prediction)
+    np.testing.assert_array_equal(np.frombuffer(content[length:], "<f4"), answer.outputs[0].array.ravel())
 
 
 scalars = st.none() | st.booleans() | st.integers(-(2**63), 2**63) | st.floats(allow_nan=False) | st.text(max_size=5)

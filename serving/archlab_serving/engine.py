@@ -1,0 +1,222 @@
+"""Answers inference requests, however they came: picks the model, puts its inputs together, computes, records."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import tensors
+from .errors import BadRequestError, ServingError, UnavailableError
+from .execution import Execution
+from .features import assemble, row_count
+from .metering import Call
+from .metrics import Metrics, ModelMetrics
+from .prediction_log import PredictionLog, Record
+from .protocol.messages import Answer, InferRequest, Output, Parameter
+from .repository import ServedModel
+from .runtime import INPUT, PREDICTION, Table
+from .settings import Settings
+from .watcher import Watcher
+
+logger = logging.getLogger("archlab_serving")
+
+Keys = Mapping[str, Any]
+Made = TypeVar("Made")
+
+
+class Query(NamedTuple):
+    """What a request says beside its tensors."""
+
+    model: str
+    version: str = ""
+    """Empty asks for the champion."""
+    request_id: str = ""
+    """Used when the request itself brings no id."""
+    shadow: bool = False
+    """A mirrored request: nobody waits for the answer."""
+    min_feed: int = -1
+    min_snapshot: int = -1
+
+
+class Engine:
+    """What every endpoint asks."""
+
+    def __init__(self, settings: Settings, watcher: Watcher, metrics: Metrics, log: PredictionLog) -> None:
+        self._settings = settings
+        self._watcher = watcher
+        self._log = log
+        self._execution = Execution(settings)
+        self._unknown = ModelMetrics(metrics, "-", "-", "-")
+        self._in_flight = 0
+        self._prefix = f"{settings.unit}-{settings.replica}-{time.time_ns():x}-"
+        self._numbers = itertools.count(1)
+        metrics.in_flight.set_function(lambda: float(self._in_flight))
+
+    def admit(self) -> None:
+        """Counts a request in; `leave` counts it out.
+
+        Raises:
+            UnavailableError: as many as the server takes are being answered already.
+        """
+        if self._in_flight >= self._settings.max_concurrency:
+            self._unknown.record(503, 0.0, 0.0)
+            raise UnavailableError(f"{self._in_flight} requests are being answered already; try again")
+        self._in_flight += 1
+
+    def leave(self) -> None:
+        """Counts a request out that `admit` let in."""
+        self._in_flight -= 1
+
+    def refuse(self, error: ServingError) -> None:
+        """Counts a request that could not be read."""
+        self._unknown.record(error.status, 0.0, 0.0)
+
+    def close(self) -> None:
+        """Ends the threads."""
+        self._execution.close()
+
+    async def infer(
+        self, query: Query, parse: Callable[[], InferRequest], render: Callable[[Answer, InferRequest], Made]
+    ) -> Made:
+        """One answer, metered from here to the end of `render`.
+
+        Raises:
+            ServingError: the request can't be answered; it is counted already.
+        """
+        call = Call(self._unknown)
+        try:
+            made = await self._infer(query, parse, render, call)
+        except ServingError as error:
+            call.end(error.status)
+            raise
+        except Exception as error:
+            logger.exception("model %s could not answer", query.model)
+            call.end(500)
+            raise ServingError(f"model {query.model!r}: {type(error).__name__} in the server: {error}") from error
+        call.end(200)
+        return made
+
+    async def _infer(
+        self,
+        query: Query,
+        parse: Callable[[], InferRequest],
+        render: Callable[[Answer, InferRequest], Made],
+        call: Call,
+    ) -> Made:
+        watcher = self._watcher
+        if watcher.loaded.sequence < query.min_feed or watcher.snapshot.sequence < query.min_snapshot:
+            await self._catch_up(query, call)
+        served = watcher.loaded.find(query.model, query.version) or await self._find_again(query, call)
+        call.metrics = served.metrics
+        request = parse()
+        snapshot = watcher.snapshot
+        parameters: dict[str, Parameter] = {
+            "model_version": served.release.version,
+            "release": served.release.id,
+            "snapshot": snapshot.sequence,
+        }
+        if served.release.columns or isinstance(served.backend, Table):
+            outputs, keys = await self._ask_columnar(served, request, parameters, call)
+        else:
+            outputs, keys = await self._ask_tensors(served, request, call)
+        answer = Answer(
+            served.release.model, served.release.version, request.id or query.request_id, outputs, parameters
+        )
+        made = render(answer, request)
+        self._record(served, query, answer, keys, call)
+        return made
+
+    async def _catch_up(self, query: Query, call: Call) -> None:
+        call.pause()
+        try:
+            await self._watcher.catch_up(query.min_feed, query.min_snapshot)
+        finally:
+            call.resume()
+
+    async def _find_again(self, query: Query, call: Call) -> ServedModel:
+        """A name that isn't known yet may stand in a feed that is a moment old."""
+        call.pause()
+        await self._watcher.refresh()
+        call.resume()
+        return self._watcher.loaded.select(query.model, query.version)
+
+    async def _ask_columnar(
+        self, served: ServedModel, request: InferRequest, parameters: dict[str, Parameter], call: Call
+    ) -> tuple[list[Output], Keys]:
+        """One output, `prediction`; features that the request leaves out are looked up."""
+        if request.outputs:
+            tensors.check_outputs(request, (PREDICTION,))
+        backend = served.backend
+        if isinstance(backend, Table):
+            keys, prediction = _look_up(served, backend, request, self._settings.max_rows)
+            parameters["features_as_of"] = backend.business_time
+            return [Output(PREDICTION.name, PREDICTION.datatype, prediction)], keys
+        binding = served.binding(self._watcher.snapshot)
+        inputs = assemble(binding, request.inputs, self._settings.max_rows)
+        if inputs.as_of:
+            parameters["features_as_of"] = inputs.as_of
+        if binding.missing:
+            parameters["features_missing"] = binding.missing
+        matrix = inputs.matrix
+        if len(matrix) <= backend.inline_rows:
+            prediction = backend.predict(matrix)
+        else:
+            (array,) = await self._execution.run(backend, {INPUT: matrix}, call)
+            prediction = array.reshape(-1, 1)
+        return [Output(PREDICTION.name, PREDICTION.datatype, prediction)], inputs.keys
+
+    async def _ask_tensors(self, served: ServedModel, request: InferRequest, call: Call) -> tuple[list[Output], Keys]:
+        """A tensor model's own inputs and outputs."""
+        backend = served.backend
+        assert not isinstance(backend, Table)
+        tensors.check_outputs(request, backend.outputs)
+        feeds = tensors.feeds(backend.inputs, request.inputs)
+        arrays = await self._execution.run(backend, feeds, call)
+        return tensors.chosen(request, backend.outputs, arrays), {}
+
+    def _record(self, served: ServedModel, query: Query, answer: Answer, keys: Keys, call: Call) -> None:
+        self._log.append(
+            Record(
+                wall_s=time.time(),
+                request_id=answer.id or f"{self._prefix}{next(self._numbers)}",
+                model=answer.model,
+                version=answer.version,
+                release=served.release.id,
+                snapshot=int(answer.parameters["snapshot"]),
+                keys=keys,
+                prediction=_logged(answer.outputs),
+                us=call.elapsed_us(),
+                shadow=query.shadow,
+            )
+        )
+
+
+def _logged(outputs: Sequence[Output]) -> NDArray[Any]:
+    """What the prediction log keeps of an answer: its first output, flat."""
+    array: NDArray[Any] = outputs[0].array
+    return array.ravel()
+
+
+def _look_up(
+    served: ServedModel, table: Table, request: InferRequest, max_rows: int
+) -> tuple[Keys, NDArray[np.float32]]:
+    """The table's answers; columns that an online version of the model would take are passed over."""
+    given = request.inputs
+    known = {*served.release.keys, *served.release.table_keys, *(column.name for column in served.release.columns)}
+    for name, tensor in given.items():
+        if name not in known:
+            raise BadRequestError(f"tensor {name!r} is unknown; this table is asked by {', '.join(table.keys)}")
+        if name in table.keys and tensor.datatype != "BYTES":
+            raise BadRequestError(f"tensor {name!r} has datatype {tensor.datatype}; keys are BYTES")
+    for name in table.keys:
+        if name not in given:
+            raise BadRequestError(f"tensor {name!r} is missing; this table is asked by {', '.join(table.keys)}")
+    row_count(given, max_rows)
+    keys = {name: given[name].texts for name in table.keys}
+    return keys, table.look_up(list(keys.values()))
