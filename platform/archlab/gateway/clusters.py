@@ -18,6 +18,9 @@ HEALTH_TIMEOUT_S = 2.0
 IDLE_TIMEOUT_S = 30
 """Shorter than the servers' keep-alive, so that the side that sends requests is the one that closes."""
 MAX_IN_FLIGHT = 4096
+SHADOW_SUFFIX = ".shadow"
+MAX_MIRRORED = 32
+"""Copies under way, and as many waiting; what a slow shadow can't take is dropped."""
 
 
 def cluster_name(unit: str, replicas: int) -> str:
@@ -25,11 +28,18 @@ def cluster_name(unit: str, replicas: int) -> str:
     return f"{unit}.{replicas}"
 
 
+def shadow_cluster_name(unit: str, replicas: int) -> str:
+    """Name of the cluster that takes copies of requests to the same replicas."""
+    return cluster_name(unit, replicas) + SHADOW_SUFFIX
+
+
 def clusters(plan: Plan, folder: LabFolder) -> list[Message]:
     """Every upstream that the plan's routes lead to, sorted by name."""
     wanted = {(b.unit, b.replicas) for route in plan.routes for b in route.backends}
     wanted |= {(u.name, u.replicas) for u in plan.units if u.role is Role.SERVER}
     pools = [_pool(unit, replicas, folder) for unit, replicas in sorted(wanted)]
+    mirrored = {(r.shadow.unit, r.shadow.replicas) for r in plan.routes if r.shadow}
+    pools += [_shadow(unit, replicas, folder) for unit, replicas in sorted(mirrored)]
     singles = [_cluster(name, [folder.socket(name)]) for name in ("control", "registry")]
     return sorted([*pools, *singles], key=lambda c: str(c["name"]))
 
@@ -46,6 +56,16 @@ def _pool(unit: str, replicas: int, folder: LabFolder) -> Message:
             # By default the workers hear of a changed health up to a second late.
             "update_merge_window": seconds(0),
         },
+    }
+
+
+def _shadow(unit: str, replicas: int, folder: LabFolder) -> Message:
+    """The same replicas, counted apart: failing copies take no replica out, slow ones hold no caller's place."""
+    limits = dict.fromkeys(("max_connections", "max_pending_requests", "max_requests"), MAX_MIRRORED)
+    return {
+        **{key: value for key, value in _pool(unit, replicas, folder).items() if key != "outlier_detection"},
+        "name": shadow_cluster_name(unit, replicas),
+        "circuit_breakers": {"thresholds": [{**limits, "max_retries": 0}]},
     }
 
 

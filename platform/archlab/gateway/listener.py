@@ -6,7 +6,7 @@ from pathlib import Path
 
 from archlab.gateway import limits
 from archlab.gateway.messages import Message, file_source, seconds, typed
-from archlab.gateway.routes import JWT_FILTER, NAME, REQUIREMENT
+from archlab.gateway.routes import JWT_FILTER, NAME, REQUIREMENT, SHADOW
 from archlab.identity import AUDIENCE, issuer
 
 ADDRESS = "127.0.0.1"
@@ -58,7 +58,7 @@ def _manager(lab: str, jwks: str, log: Path, routes: Path) -> Message:
 
 def _cleaned() -> Message:
     """Removes, before a route is chosen, what only the gateway may say, and headers that steer Envoy itself."""
-    mutations: list[Message] = [{"remove": name} for name in IDENTITY]
+    mutations: list[Message] = [{"remove": name} for name in (*IDENTITY, SHADOW)]
     mutations.append({"remove_on_match": {"key_matcher": {"prefix": "x-envoy-", "ignore_case": True}}})
     return {
         "name": "envoy.http.early_header_mutation.header_mutation",

@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from archlab.errors import TargetError, UnavailableError
 from archlab.gateway.admin import Admin, Uptake
+from archlab.gateway.clusters import SHADOW_SUFFIX
 from archlab.gateway.configuration import Configuration, GatewayFiles, write
 from archlab.gateway.messages import Message
 
@@ -36,7 +37,9 @@ def roll_out(config: Configuration, files: GatewayFiles, *, patience_s: float = 
     kept = {c["name"] for c in config.clusters}
     leaving = [str(c["name"]) for c in old if c["name"] not in kept]
     if leaving:
-        _until(lambda: not any(admin.in_flight(name) for name in leaving), DRAIN_S)
+        # nobody waits for the answers to mirrored requests
+        drained = [name for name in leaving if not name.endswith(SHADOW_SUFFIX)]
+        _until(lambda: not any(admin.in_flight(name) for name in drained), DRAIN_S)
         _hand_over(admin, config, files, CLUSTERS, patience_s)
 
 

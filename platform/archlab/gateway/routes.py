@@ -6,13 +6,16 @@ Whether a route needs a token is written on the route itself: matching and authe
 from __future__ import annotations
 
 from archlab.gateway import limits
-from archlab.gateway.clusters import cluster_name
+from archlab.gateway.clusters import cluster_name, shadow_cluster_name
 from archlab.gateway.messages import Message, seconds, typed
-from archlab.spec.plan import Backend, Plan, Role, Route
+from archlab.spec.plan import Backend, Plan, Role, Route, Shadow
 
 NAME = "archlab"
 JWT_FILTER = "envoy.filters.http.jwt_authn"
 REQUIREMENT = "token"
+SHADOW = "x-archlab-shadow"
+"""Header of mirrored requests; only the gateway sets it."""
+VERSION = "x-archlab-version"
 
 INFERENCE_TIMEOUT_S = 5.0
 INFERENCE_TRY_S = 2.4
@@ -46,7 +49,7 @@ def _model(route: Route) -> Message:
     return _guarded(
         route.model,
         {"path_separated_prefix": f"/v2/models/{route.model}"},
-        {**_backends(route.backends), **_inference()},
+        {**_backends(route.backends), **_mirror(route.shadow), **_inference()},
     )
 
 
@@ -62,8 +65,26 @@ def _weighted(backend: Backend) -> Message:
     share: Message = {"name": cluster_name(backend.unit, backend.replicas), "weight": backend.weight}
     if not backend.version:
         return share
-    header = {"key": "x-archlab-version", "value": backend.version}
-    return {**share, "request_headers_to_add": [{"header": header, "append_action": "ADD_IF_ABSENT"}]}
+    return {**share, "request_headers_to_add": [_header(VERSION, backend.version, "ADD_IF_ABSENT")]}
+
+
+def _mirror(shadow: Shadow | None) -> Message:
+    """Copies say that they are, and name the challenger whatever version the original names."""
+    if shadow is None:
+        return {}
+    named = {SHADOW: "true", VERSION: shadow.version}
+    policy = {
+        "cluster": shadow_cluster_name(shadow.unit, shadow.replicas),
+        "runtime_fraction": {"default_value": {"numerator": shadow.percent, "denominator": "HUNDRED"}},
+        "request_headers_mutations": [
+            {"append": _header(key, value, "OVERWRITE_IF_EXISTS_OR_ADD")} for key, value in named.items()
+        ],
+    }
+    return {"request_mirror_policies": [policy]}
+
+
+def _header(key: str, value: str, append_action: str) -> Message:
+    return {"header": {"key": key, "value": value}, "append_action": append_action}
 
 
 def _inference() -> Message:

@@ -38,7 +38,18 @@ def _routes(old: Plan, new: Plan) -> list[str]:
             changes.append(f"route {model} to {_target(route, new)}")
         elif was.backends != route.backends:
             changes.append(f"move {model} from {_target(was, old)} to {_target(route, new)}")
+        changes += _shadow(was, route)
     return [*changes, *(f"remove the route of {m}" for m in before if m not in after)]
+
+
+def _shadow(was: Route | None, route: Route) -> list[str]:
+    before, after = was.shadow if was else None, route.shadow
+    if after is None:
+        return [f"stop mirroring {route.model}"] if before else []
+    if before and (before.percent, before.version) == (after.percent, after.version):
+        return []
+    share = "every request" if after.percent == 100 else f"{after.percent} % of the requests"
+    return [f"mirror {share} of {route.model} to version {after.version}"]
 
 
 def _limits(old: Plan, new: Plan) -> list[str]:

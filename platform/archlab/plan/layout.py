@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from archlab.errors import SpecError
 from archlab.plan.difference import diff
 from archlab.plan.resolve import override
-from archlab.spec.plan import Backend, Plan, Reservation, Role, Route, Unit
-from archlab.spec.scenario import Mode, Model, Overrides, Pool, Scenario
+from archlab.spec.plan import Backend, Plan, Reservation, Role, Route, Shadow, Unit
+from archlab.spec.scenario import Mode, Model, ModelOverride, Overrides, Pool, Scenario
 
 __all__ = ["diff", "layout"]
 
@@ -25,8 +25,8 @@ def layout(
         scenario: as resolved for the seed; overrides are applied here (twice does no harm).
         seed: the learner's seed, for the record.
         overrides: the learner's desired state.
-        challengers: version under the alias `challenger`, per model that has one. A canary share asked for while there
-            is no challenger waits: everything goes to the champion.
+        challengers: version under the alias `challenger`, per model that has one. A canary or shadow share asked for
+            while there is no challenger waits: everything goes to the champion, and nothing is mirrored.
 
     Raises:
         SpecError: an online model names a pool that serves tables, or a pool takes a platform unit's name.
@@ -37,10 +37,11 @@ def layout(
     _check(scenario)
     routes = []
     for model in scenario.models:
-        change = overrides.models.get(model.name)
-        percent = change.canary_percent if change and change.canary_percent else 0
-        backends = _backends(model, scenario, units, percent, (challengers or {}).get(model.name, ""))
-        routes.append(Route(model=model.name, team=model.team, backends=backends))
+        change = overrides.models.get(model.name, ModelOverride())
+        challenger = (challengers or {}).get(model.name, "")
+        backends = _backends(model, scenario, units, change.canary_percent or 0, challenger)
+        shadow = _shadow(model, change.shadow_percent or 0, challenger)
+        routes.append(Route(model=model.name, team=model.team, backends=backends, shadow=shadow))
     return Plan(
         lab=lab,
         scenario=scenario.name,
@@ -90,6 +91,12 @@ def _backends(
         Backend(unit=model.pool, replicas=model.replicas, weight=100 - percent),
         Backend(unit=model.pool, replicas=model.replicas, weight=percent, version=challenger),
     )
+
+
+def _shadow(model: Model, percent: int, challenger: str) -> Shadow | None:
+    if model.mode is Mode.BATCH or not percent or not challenger:
+        return None
+    return Shadow(unit=model.pool, replicas=model.replicas, percent=percent, version=challenger)
 
 
 def _table_pool(model: Model, scenario: Scenario) -> str:

@@ -43,12 +43,29 @@ class Backend(Spec):
     """Version that the gateway pins by header; empty lets the server take its champion."""
 
 
+class Shadow(Spec):
+    """Copies of a share of a model's requests; nobody waits for their answers."""
+
+    unit: Slug
+    replicas: int
+    percent: int = Field(ge=1, le=100)
+    version: str
+    """Version that answers the copies, whichever answers the originals."""
+
+
 class Route(Spec):
     """How requests for one model leave the gateway."""
 
     model: Slug
     team: Slug
     backends: tuple[Backend, ...]
+    shadow: Shadow | None = None
+
+    @property
+    def versions(self) -> frozenset[str]:
+        """Versions that the gateway names: servers must keep them loaded."""
+        named = {backend.version for backend in self.backends if backend.version}
+        return frozenset(named | ({self.shadow.version} if self.shadow else set()))
 
 
 class Reservation(Spec):

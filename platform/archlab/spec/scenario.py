@@ -226,6 +226,8 @@ class ModelOverride(Spec):
     batch_every: timedelta | None = None
     canary_percent: int | None = Field(default=None, ge=0, le=100)
     """Share of traffic for the version under alias `challenger`."""
+    shadow_percent: int | None = Field(default=None, ge=0, le=100)
+    """Share of requests of which the version under alias `challenger` gets a copy."""
 
 
 class Overrides(Spec):

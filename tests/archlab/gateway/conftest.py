@@ -71,7 +71,12 @@ class Upstreams:
 
     def start(self, *names: str) -> None:
         for name in names:
-            env = {**os.environ, "UPSTREAM_NAME": name, "UPSTREAM_UNWELL": str(self.unwell(name))}
+            env = {
+                **os.environ,
+                "UPSTREAM_NAME": name,
+                "UPSTREAM_UNWELL": str(self.unwell(name)),
+                "UPSTREAM_MIRRORED": str(self.folder.root / f"{name}.mirrored"),
+            }
             app = ("--app-dir", str(Path(__file__).parent), "upstream:app", "--uds", str(self.folder.socket(name)))
             quiet = ("--log-level", "warning", "--timeout-keep-alive", "75", "--timeout-graceful-shutdown", "5")
             self.running[name] = subprocess.Popen([sys.executable, "-m", "uvicorn", *app, *quiet], env=env)
@@ -80,6 +85,10 @@ class Upstreams:
 
     def unwell(self, name: str) -> Path:
         return self.folder.root / f"{name}.unwell"
+
+    def mirrored(self) -> list[dict[str, Any]]:
+        """Mirrored requests that reached the servers."""
+        return [json.loads(line) for p in self.folder.root.glob("*.mirrored") for line in p.read_text().splitlines()]
 
     def kill(self, name: str) -> None:
         process = self.running.pop(name)

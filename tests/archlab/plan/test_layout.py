@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from archlab.errors import SpecError, UserError
 from archlab.plan.difference import diff
 from archlab.plan.layout import layout
-from archlab.spec.plan import Backend, Plan, Role
+from archlab.spec.plan import Backend, Plan, Role, Shadow
 from archlab.spec.scenario import Mode, ModelOverride, Overrides, Pool, Scenario
 
 changes = st.builds(
@@ -17,6 +17,7 @@ changes = st.builds(
     mode=st.none() | st.sampled_from(Mode),
     replicas=st.none() | st.integers(1, 8),
     canary_percent=st.none() | st.integers(0, 100),
+    shadow_percent=st.none() | st.integers(0, 100),
     batch_every=st.none() | st.just(timedelta(hours=6)),
 )
 overrides = st.builds(
@@ -33,6 +34,9 @@ def test_every_plan_can_be_carried_out(scenario: Scenario, wanted: Overrides, ve
         assert sum(b.weight for b in route.backends) == 100
         assert all(1 <= b.replicas <= plan.unit(b.unit).replicas for b in route.backends)
         assert len({b.version for b in route.backends}) == len(route.backends)
+        if route.shadow:
+            assert (route.shadow.unit, route.shadow.replicas) == (route.backends[0].unit, route.backends[0].replicas)
+            assert route.shadow.version in route.versions
     for unit in plan.units:
         pool = next((p for p in scenario.pools if p.name == unit.name), None)
         held = [r.replicas for r in plan.reservations if r.unit == unit.name]
@@ -89,6 +93,27 @@ def test_a_canary_needs_a_share_and_a_challenger(scenario: Scenario) -> None:
         Backend(unit="online", replicas=3, weight=10, version="4"),
     )
     assert layout("lab", scenario, 1, Overrides(), {"delay": "4"}).routes[0] == waiting
+
+
+def test_a_shadow_needs_a_share_a_challenger_and_a_model_that_computes(scenario: Scenario) -> None:
+    wanted = Overrides(models={"delay": ModelOverride(shadow_percent=40), "segments": ModelOverride(shadow_percent=40)})
+    assert [r.shadow for r in layout("lab", scenario, 1, wanted).routes] == [None, None, None]
+    mirrored, in_batch, _ = layout("lab", scenario, 1, wanted, {"delay": "4", "segments": "2"}).routes
+    assert mirrored.shadow == Shadow(unit="online", replicas=3, percent=40, version="4")
+    assert mirrored.backends == (Backend(unit="online", replicas=3, weight=100),)
+    assert in_batch.shadow is None
+    assert layout("lab", scenario, 1, Overrides(), {"delay": "4"}).routes[0].shadow is None
+
+
+def test_mirroring_in_words(scenario: Scenario) -> None:
+    def plan(percent: int, version: str) -> Plan:
+        wanted = Overrides(models={"delay": ModelOverride(shadow_percent=percent)})
+        return layout("lab", scenario, 1, wanted, {"delay": version})
+
+    assert diff(plan(0, "2"), plan(100, "2")) == ("mirror every request of delay to version 2",)
+    assert diff(plan(100, "2"), plan(5, "3")) == ("mirror 5 % of the requests of delay to version 3",)
+    assert diff(plan(5, "3"), plan(0, "3")) == ("stop mirroring delay",)
+    assert diff(plan(5, "3"), plan(5, "3")) == ()
 
 
 def test_what_can_not_be_laid_out_is_refused(scenario: Scenario) -> None:
