@@ -13,7 +13,7 @@ from archlab.files import write_atomic
 from archlab.settings import LabFolder
 from archlab.spec.plan import Plan, Progress
 
-CODE = {"archlab_serving": "*.py", "archlab_features": "reader.py"}
+CODE = {"archlab_serving": "**/*.py", "archlab_features": "reader.py"}
 
 
 def ensure(folder: LabFolder, plan: Plan, progress: Progress) -> None:
@@ -57,6 +57,7 @@ def _digest() -> str:
         spec = importlib.util.find_spec(package)
         if spec is None or spec.origin is None:
             raise ArchlabError(f"{package} is not installed.", "Run: make setup")
-        for path in sorted(Path(spec.origin).parent.glob(pattern)):
-            total.update(path.name.encode() + path.read_bytes())
+        folder = Path(spec.origin).parent
+        for path in sorted(folder.glob(pattern)):
+            total.update(str(path.relative_to(folder)).encode() + path.read_bytes())
     return total.hexdigest()

@@ -63,7 +63,7 @@ class Setting:
     """Module that makes one batch run."""
 
     @classmethod
-    def read(cls, folder: LabFolder, data: Path | None, gateway: str | None) -> Setting:
+    def read(cls, folder: LabFolder, data: Path, gateway: str | None) -> Setting:
         """From the lab's folder.
 
         Raises:
@@ -81,22 +81,9 @@ class Setting:
             declared=load_scenario(scenarios_root() / identity.scenario.replace("-", "_") / "scenario.yaml"),
             plan=plan,
             business=businesses.load(scenario.business),
-            data=data or newest_data(folder.cache),
+            data=data,
             gateway=gateway or f"http://127.0.0.1:{identity.gateway_port}",
         )
-
-
-def newest_data(cache: Path) -> Path:
-    """The newest data set that labs share.
-
-    Raises:
-        LabStateError: there is none.
-    """
-    # folders that start with a dot are still being filled
-    found = [p for p in (cache / "data").glob("[!.]*") if p.is_dir()]
-    if not found:
-        raise LabStateError(f"There is no data under {cache / 'data'}.", "Run: archlab up")
-    return max(found, key=lambda path: path.stat().st_mtime)
 
 
 class Replay:
@@ -262,7 +249,7 @@ def run(arguments: list[str]) -> dict[str, Any]:
     """The job's body."""
     parser = argparse.ArgumentParser(prog="archlab.world.replay")
     parser.add_argument("--until", type=_moment, required=True)
-    parser.add_argument("--data", type=Path, help="folder of the typed Parquet files")
+    parser.add_argument("--data", type=Path, required=True, help="folder of the typed Parquet files")
     parser.add_argument("--gateway", help="base URL")
     given = parser.parse_args(arguments)
     setting = Setting.read(LabFolder.from_environment(), given.data, given.gateway)
