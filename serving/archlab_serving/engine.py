@@ -28,6 +28,7 @@ logger = logging.getLogger("archlab_serving")
 
 Keys = Mapping[str, Any]
 Made = TypeVar("Made")
+_NOTHING = np.empty(0, dtype=np.float32)
 
 
 class Query(NamedTuple):
@@ -53,6 +54,7 @@ class Engine:
         self._log = log
         self._execution = Execution(settings)
         self._unknown = ModelMetrics(metrics, "-", "-", "-")
+        self._shadows = metrics.shadows
         self._in_flight = 0
         self._prefix = f"{settings.unit}-{settings.replica}-{time.time_ns():x}-"
         self._numbers = itertools.count(1)
@@ -94,12 +96,16 @@ class Engine:
             made = await self._infer(query, parse, render, call)
         except ServingError as error:
             call.end(error.status)
+            self._record_failure(query, call, error.status)
             raise
         except Exception as error:
             logger.exception("model %s could not answer", query.model)
             call.end(500)
+            self._record_failure(query, call, 500)
             raise ServingError(f"model {query.model!r}: {type(error).__name__} in the server: {error}") from error
         call.end(200)
+        if query.shadow:
+            self._shadows.labels(query.model, call.metrics.version, "200").inc()
         return made
 
     async def _infer(
@@ -193,6 +199,35 @@ class Engine:
                 prediction=_logged(answer.outputs),
                 us=call.elapsed_us(),
                 shadow=query.shadow,
+                correlation_id=query.request_id,
+            )
+        )
+
+    def _record_failure(self, query: Query, call: Call, status: int) -> None:
+        """What a loaded model could not answer, and every copy: which version fails is what a canary is there to tell.
+
+        Requests for unknown names leave no record: anybody could fill the disk with them.
+        """
+        known = call.metrics is not self._unknown
+        if not known and not query.shadow:
+            return
+        version = call.metrics.version if known else query.version
+        if query.shadow:
+            self._shadows.labels(query.model, version, str(status)).inc()
+        self._log.append(
+            Record(
+                wall_s=time.time(),
+                request_id=query.request_id or f"{self._prefix}{next(self._numbers)}",
+                model=query.model,
+                version=version,
+                release="",
+                snapshot=0,
+                keys={},
+                prediction=_NOTHING,
+                us=call.elapsed_us(),
+                shadow=query.shadow,
+                correlation_id=query.request_id,
+                status=status,
             )
         )
 

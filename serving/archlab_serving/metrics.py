@@ -27,6 +27,9 @@ class Metrics:
             ProcessCollector(registry=self.registry)
         identity = ("team", "model", "version")
         self.requests = self._counter("archlab_inference_requests", "Inference requests", (*identity, "code"))
+        self.shadows = self._counter(
+            "archlab_shadow_requests", "Of the inference requests, mirrored ones", ("model", "version", "code")
+        )
         self.cpu_seconds = self._counter(
             "archlab_inference_cpu_seconds", "Thread CPU time of parsing, feature look-up and inference", identity
         )
@@ -68,11 +71,12 @@ class Metrics:
 class ModelMetrics:
     """The children of one model's version: made at its first request, and looked up no more."""
 
-    __slots__ = ("_codes", "_identity", "_metrics", "_observe", "_spend")
+    __slots__ = ("_codes", "_identity", "_metrics", "_observe", "_spend", "version")
 
     def __init__(self, metrics: Metrics, team: str, model: str, version: str) -> None:
         self._metrics = metrics
         self._identity = (team, model, version)
+        self.version = version
         self._codes: dict[int, Counter] = {}
 
     def record(self, code: int, seconds: float, cpu_seconds: float) -> None:

@@ -1,4 +1,4 @@
-"""The prediction log: one JSON line per answer, written behind the requests' back."""
+"""The prediction log: one JSON line per answer or failure of a model, written behind the requests' back."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CAPACITY = 100_000
 
 
 class Record(NamedTuple):
-    """One answer."""
+    """One answer, or a failure: no prediction, and the status that says why."""
 
     wall_s: float
     request_id: str
@@ -34,6 +34,9 @@ class Record(NamedTuple):
     prediction: NDArray[np.float32]
     us: int
     shadow: bool
+    correlation_id: str = ""
+    """`x-request-id`: the same for a request and its mirrored copy."""
+    status: int = 200
 
     def line(self) -> bytes:
         """The record as a line of JSON."""
@@ -48,6 +51,8 @@ class Record(NamedTuple):
             "prediction": self.prediction,
             "us": self.us,
             "shadow": self.shadow,
+            "correlation_id": self.correlation_id,
+            "status": self.status,
         }
         return orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_APPEND_NEWLINE)
 

@@ -111,11 +111,14 @@ def _ok(answer: Answer, request: InferRequest) -> Response:
 
 
 def _query(headers: Headers, model: str, version: str) -> Query:
+    named = headers.get(b"x-archlab-version", b"").decode("latin-1")
+    shadow = b"x-archlab-shadow" in headers
     return Query(
         model,
-        version or headers.get(b"x-archlab-version", b"").decode("latin-1"),
+        # a copy's path is its original's; the header says which version the copy is for
+        named or version if shadow else version or named,
         headers.get(b"x-request-id", b"").decode("latin-1"),
-        b"-shadow" in headers.get(b"host", b""),
+        shadow,
         _sequence(headers, b"x-archlab-min-feed"),
         _sequence(headers, b"x-archlab-min-snapshot"),
     )

@@ -169,15 +169,50 @@ def test_the_prediction_log(lab: Lab, launch: Launcher) -> None:
     server = start(lab, launch)
     post = server.client.post
     post(INFER, json=body(origin=["JFK"], carrier=["AA"]), headers={"x-request-id": "from-header"})
-    post(INFER, json={**whole(), "id": "from-body"}, headers={"x-request-id": "from-header", "host": "gw-shadow:80"})
+    post(INFER, json={**whole(), "id": "from-body"}, headers={"x-request-id": "from-header"})
     post(INFER, json=whole())
     wait_for(lambda: lab.prediction_log.exists() and lab.prediction_log.read_bytes().count(b"\n") == 3, "three lines")
     first, second, third = (orjson.loads(line) for line in lab.prediction_log.read_bytes().splitlines())
     assert (first["request_id"], first["release"], first["snapshot"]) == ("from-header", "delay:1", 3)
     assert first["keys"] == {"origin": ["JFK"], "carrier": ["AA"]}
     assert first["us"] > 0
-    assert (second["request_id"], second["shadow"], first["shadow"]) == ("from-body", True, False)
+    assert (second["request_id"], second["correlation_id"]) == ("from-body", "from-header")
     assert third["request_id"].startswith("server-0-")
+    assert (third["correlation_id"], third["status"], third["shadow"]) == ("", 200, False)
+
+
+def test_a_mirrored_request_is_answered_by_the_version_that_the_gateway_names(lab: Lab, launch: Launcher) -> None:
+    server = start(lab, launch)
+    copy = {"x-archlab-shadow": "true", "x-archlab-version": "2", "x-request-id": "a"}
+    pinned = INFER.replace("/infer", "/versions/1/infer")
+    assert server.client.post(pinned, json=whole(), headers=copy).json()["parameters"]["model_version"] == "2"
+    assert server.client.post(INFER, json=whole(), headers={"x-request-id": "a"}).status_code == 200
+    assert server.metric('archlab_shadow_requests_total{code="200",model="delay",version="2"}') == 1
+    wait_for(lambda: lab.prediction_log.exists() and lab.prediction_log.read_bytes().count(b"\n") == 2, "two lines")
+    mirrored, live = (orjson.loads(line) for line in lab.prediction_log.read_bytes().splitlines())
+    assert [(r["correlation_id"], r["shadow"], r["version"]) for r in (mirrored, live)] == [
+        ("a", True, "2"),
+        ("a", False, "1"),
+    ]
+
+
+def test_failures_of_models_and_of_copies_are_in_the_prediction_log(lab: Lab, launch: Launcher) -> None:
+    server = start(lab, launch)
+    wrong = {"inputs": [{"name": "colour", "datatype": "BYTES", "shape": [1], "data": ["red"]}]}
+    assert server.client.post(INFER, json=wrong, headers={"x-archlab-version": "2"}).status_code == 400
+    assert server.client.post("/v2/models/unknown/infer", json=whole()).status_code == 404
+    gone = {"x-archlab-shadow": "true", "x-archlab-version": "9", "x-request-id": "b"}
+    assert server.client.post(INFER, json=whole(), headers=gone).status_code == 404
+    wait_for(lambda: lab.prediction_log.exists() and lab.prediction_log.read_bytes().count(b"\n") == 2, "two lines")
+    failed, missing = (orjson.loads(line) for line in lab.prediction_log.read_bytes().splitlines())
+    assert (failed["version"], failed["status"], failed["prediction"], failed["shadow"]) == ("2", 400, [], False)
+    assert (missing["version"], missing["status"], missing["correlation_id"], missing["shadow"]) == (
+        "9",
+        404,
+        "b",
+        True,
+    )
+    assert server.metric('archlab_shadow_requests_total{code="404",model="delay",version="9"}') == 1
 
 
 def test_shutdown_writes_the_last_predictions(lab: Lab, launch: Launcher) -> None:

@@ -47,6 +47,8 @@ def test_a_line_holds_what_the_contract_says(tmp_path: Path, metrics: Metrics) -
         "prediction": [0.25, None],
         "us": 120,
         "shadow": False,
+        "correlation_id": "",
+        "status": 200,
     }
 
 
