@@ -98,22 +98,27 @@ def show(model: str, lab: LabOption = None, as_json: JsonOption = False) -> None
 
 def set_model(
     model: str,
-    setting: Annotated[str, typer.Argument(help="mode, replicas, batch-every or canary")],
-    value: Annotated[str, typer.Argument(help="online|batch; 1 to 8; 30m, 6h, 1d; 0 to 100 percent")],
+    setting: Annotated[str, typer.Argument(help="mode, replicas, batch-every, canary or shadow")],
+    value: Annotated[str, typer.Argument(help="online|batch; 1 to 8; 30m, 6h, 1d; on, off or 0 to 100 percent")],
     lab: LabOption = None,
 ) -> None:
-    """Change one model's deployment; takes effect without a failed request and survives a second `up`."""
+    """Change one model's deployment; takes effect without a failed request and survives a second `up`.
+
+    canary: this share of the callers is answered by the challenger. shadow: the challenger gets a copy of this share of
+    the requests, and nobody sees its answers. Judge both with `archlab compare MODEL`.
+    """
     from archlab.cli.progress import Steps
     from archlab.lab import open_lab
-    from archlab.lab.changes import change_model, parse_change
+    from archlab.lab.changes import change_model, parse_change, waiting
     from archlab.lab.lock import exclusive
 
     found = open_lab(lab)
     change = parse_change(setting, value)
     with exclusive(found.folder, f"set {model} {setting} {value}"), Steps(f"Changing {model}") as steps:
         changed = change_model(found, model, change, steps)
-    for line in changed or ["nothing to change"]:
-        console.print(line)
+    waits = waiting(found, model)
+    for line in (*changed, *([waits] if waits else ())) or ("nothing to change",):
+        console.print(line, soft_wrap=True)
 
 
 def approve(
@@ -140,22 +145,32 @@ def promote(
     """Point an alias at a version; the gate decides, and says why when it refuses."""
     from archlab.cli.progress import Steps
     from archlab.lab import open_lab
-    from archlab.lab.changes import route_challengers
-    from archlab.lab.promotion import CHALLENGER
+    from archlab.lab.changes import follow_aliases
+    from archlab.lab.lock import exclusive
     from archlab.lab.promotion import promote as move
 
     found = open_lab(lab)
-    move(found, model, version, alias=alias, user=user)
-    if alias == CHALLENGER:
-        with Steps("Routing the canary") as steps:
-            route_challengers(found, steps)
+    with exclusive(found.folder, f"promote {model} {version}"), Steps(f"Promoting {model}") as steps:
+        move(found, model, version, alias=alias, user=user)
+        changed = follow_aliases(found, model, steps)
     console.print(f"{model} version {version} is {alias}.")
+    for line in changed:
+        console.print(line)
 
 
 def rollback(model: str, lab: LabOption = None) -> None:
-    """Point `champion` back at the version that held it before."""
+    """Undo the newest thing in a model's traffic: its canary, or else the last promotion to champion."""
+    from archlab.cli.progress import Steps
     from archlab.lab import open_lab
-    from archlab.lab.promotion import rollback as back
+    from archlab.lab.lock import exclusive
+    from archlab.lab.rollback import rollback as back
 
-    before, after = back(open_lab(lab), model)
-    console.print(f"{model}: champion moved from version {before} back to version {after}.")
+    found = open_lab(lab)
+    with exclusive(found.folder, f"rollback {model}"), Steps(f"Rolling {model} back") as steps:
+        done = back(found, model, steps)
+    if done.was == "canary":
+        console.print(
+            f"{model}: the canary is over, version {done.by} answers everything that version {done.version} did."
+        )
+    else:
+        console.print(f"{model}: champion moved from version {done.version} back to version {done.by}.")

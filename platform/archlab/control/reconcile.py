@@ -95,7 +95,7 @@ class Reconciler:
         kind = ReleaseKind.TABLE if model.mode is Mode.BATCH else ReleaseKind.ONNX
         found: list[Release] = []
         for role in ROLES:
-            if role not in aliases or (role == "challenger" and kind is ReleaseKind.TABLE):
+            if role not in aliases or (role == "challenger" and _is_idle(kind, aliases)):
                 continue
             try:
                 made = self._release(model, scenario, plan, role, aliases[role])
@@ -108,6 +108,7 @@ class Reconciler:
                 found += [r for r in known if r.kind is kind and r.role == role]
             else:
                 found += [made] if made else []
+        found += _still_named(plan, model.name, [r for r in known if r.kind is kind], found)
         settled = any(r.role == "champion" for r in found)
         leaving = [] if retire and settled else [r for r in known if r.kind is not kind]
         return found + leaving
@@ -231,6 +232,19 @@ def _tag(registered: Registered, name: str, kind: TypeAdapter[Any]) -> Any:
         raise RefusedError(f"{registered.model} version {registered.version} has no tag {name}") from None
     except ValidationError:
         raise RefusedError(f"tag {name} of {registered.model} version {registered.version} can't be read") from None
+
+
+def _is_idle(kind: ReleaseKind, aliases: dict[str, str]) -> bool:
+    """A challenger beside a table, or one that is the champion by now."""
+    return kind is ReleaseKind.TABLE or aliases["challenger"] == aliases.get("champion")
+
+
+def _still_named(plan: Plan, model: str, known: list[Release], found: list[Release]) -> list[Release]:
+    """Versions that the gateway names stay loaded until it doesn't, whatever became of their alias."""
+    named = next((route.versions for route in plan.routes if route.model == model), frozenset[str]())
+    missing = named - {r.version for r in found}
+    kept = {r.version: r.model_copy(update={"role": "challenger"}) for r in known if r.version in missing}
+    return list(kept.values())
 
 
 def _table_pool(model: Model, scenario: Scenario) -> str:

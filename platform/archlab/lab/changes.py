@@ -14,11 +14,19 @@ from archlab.lab.lab import Lab
 from archlab.lab.work import run_batch
 from archlab.plan.layout import diff, layout
 from archlab.plan.resolve import override
-from archlab.spec.plan import Progress
+from archlab.spec.plan import Plan, Progress
 from archlab.spec.release import ReleaseFeed, ReleaseKind
 from archlab.spec.scenario import Mode, ModelOverride, Overrides, Scenario
 
 LOADED_WITHIN_S = 30.0
+SETTINGS = {
+    "mode": "mode",
+    "replicas": "replicas",
+    "batch-every": "batch_every",
+    "canary": "canary_percent",
+    "shadow": "shadow_percent",
+}
+"""What a learner sets, and the override's field."""
 
 
 def parse_change(setting: str, value: str) -> ModelOverride:
@@ -27,16 +35,24 @@ def parse_change(setting: str, value: str) -> ModelOverride:
     Raises:
         UserError: an unknown setting, or a value it does not take.
     """
-    fields = {"mode": "mode", "replicas": "replicas", "batch-every": "batch_every", "canary": "canary_percent"}
-    if setting not in fields:
-        raise UserError(f"There is no setting {setting!r}.", f"Settings: {', '.join(fields)}.")
-    parsed = parse_span(value) if setting == "batch-every" else value
+    if setting not in SETTINGS:
+        raise UserError(f"There is no setting {setting!r}.", f"Settings: {', '.join(SETTINGS)}.")
     try:
-        return ModelOverride.model_validate({fields[setting]: parsed})
+        return ModelOverride.model_validate({SETTINGS[setting]: _parsed(setting, value)})
     except ValidationError as error:
         raise UserError(
             f"{setting} can't be {value!r}: {error.errors()[0]['msg']}.", "See: archlab set --help"
         ) from None
+
+
+def _parsed(setting: str, value: str) -> object:
+    match setting:
+        case "batch-every":
+            return parse_span(value)
+        case "canary" | "shadow":
+            return {"on": "100", "off": "0"}.get(value, value.removesuffix("%"))
+        case _:
+            return value
 
 
 def change_model(lab: Lab, model: str, change: ModelOverride, progress: Progress) -> tuple[str, ...]:
@@ -56,24 +72,39 @@ def change_model(lab: Lab, model: str, change: ModelOverride, progress: Progress
     return apply_overrides(lab, before.model_copy(update={"models": {**before.models, model: merged}}), progress)
 
 
-def route_challengers(lab: Lab, progress: Progress) -> None:
-    """Plan again after alias `challenger` moved, so that a canary's share goes to the version that holds it."""
-    apply_overrides(lab, lab.overrides, progress)
+def follow_aliases(lab: Lab, model: str, progress: Progress) -> tuple[str, ...]:
+    """Plan again after an alias of a model moved, so that shares go to the version that holds `challenger` now.
+
+    A challenger that became the champion ends its canary and its shadow: a later rollback must not find them again.
+    """
+    held, wanted = _aliases(lab).get(model, {}), lab.overrides
+    change = wanted.models.get(model)
+    if change and held.get("challenger", "") == held.get("champion"):
+        ended = change.model_copy(update={"canary_percent": None, "shadow_percent": None})
+        wanted = wanted.model_copy(update={"models": {**wanted.models, model: ended}})
+    if wanted == lab.overrides and _planned(lab, wanted) == lab.plan:
+        return ()
+    return apply_overrides(lab, wanted, progress)
 
 
 def apply_overrides(lab: Lab, wanted: Overrides, progress: Progress) -> tuple[str, ...]:
     """Make the lab what the overrides say; returns what changed, in words."""
     old_plan, old_scenario = lab.plan, lab.scenario
     scenario = override(lab.resolved, wanted)
-    plan = layout(lab.name, lab.resolved, lab.identity.seed, wanted, challengers(lab))
+    plan = _planned(lab, wanted)
     moved = [m.name for m in scenario.models if m.mode != old_scenario.model(m.name).mode]
     for name in moved:
         if scenario.model(name).mode is Mode.BATCH:
             progress(name, "first batch run")
             run_batch(lab, name, progress)
+    fresh = [named for named in _fresh(old_plan, plan) if named[0] not in moved]
+    _await_ready(lab, fresh)
     write_model(lab.folder.overrides, wanted)
     publish(lab, scenario)
     write_model(lab.folder.plan, plan)
+    if not moved and not fresh and plan.units == old_plan.units:
+        # nothing has to be loaded first: what is withdrawn gets no request from here on
+        lab.target.route(plan)
     lab.control.post("/releases/reconcile", {})
     _await_loaded(lab, scenario, moved)
     lab.target.apply(plan, progress)
@@ -82,10 +113,49 @@ def apply_overrides(lab: Lab, wanted: Overrides, progress: Progress) -> tuple[st
 
 
 def challengers(lab: Lab) -> dict[str, str]:
-    """Version under alias `challenger`, per model that has one."""
+    """Version under alias `challenger`, per model that has one beside its champion."""
+    return {
+        name: held["challenger"]
+        for name, held in _aliases(lab).items()
+        if "challenger" in held and held["challenger"] != held.get("champion")
+    }
+
+
+def waiting(lab: Lab, model: str) -> str:
+    """Why a canary or shadow share of a model takes no effect yet, and the next step; empty when none waits."""
+    change = lab.overrides.models.get(model, ModelOverride())
+    shares = [name for name, share in _shares(change).items() if share]
+    route = next(r for r in lab.plan.routes if r.model == model)
+    if not shares or route.versions:
+        return ""
+    what = f"{' and '.join(shares)} of {model} wait{'s' if len(shares) == 1 else ''}"
+    if lab.scenario.model(model).mode is Mode.BATCH:
+        return f"{what} while it is answered from a table. Compute it: archlab set {model} mode online"
+    return f"{what} for a challenger. Name one: archlab promote {model} VERSION --alias challenger"
+
+
+def _shares(change: ModelOverride) -> dict[str, int]:
+    return {"canary": change.canary_percent or 0, "shadow": change.shadow_percent or 0}
+
+
+def _aliases(lab: Lab) -> dict[str, dict[str, str]]:
     found = lab.registry().get("/registered-models/search?max_results=200").get("registered_models", [])
-    aliases = {m["name"]: {a["alias"]: str(a["version"]) for a in m.get("aliases", [])} for m in found}
-    return {name: held["challenger"] for name, held in aliases.items() if "challenger" in held}
+    return {m["name"]: {a["alias"]: str(a["version"]) for a in m.get("aliases", [])} for m in found}
+
+
+def _planned(lab: Lab, wanted: Overrides) -> Plan:
+    return layout(lab.name, lab.resolved, lab.identity.seed, wanted, challengers(lab))
+
+
+def _fresh(old: Plan, new: Plan) -> list[tuple[str, str]]:
+    """Versions that callers are to be sent to and that the gateway did not name before."""
+    known = {route.model: route.versions for route in old.routes}
+    return [
+        (route.model, backend.version)
+        for route in new.routes
+        for backend in route.backends
+        if backend.version and backend.weight and backend.version not in known.get(route.model, frozenset())
+    ]
 
 
 def publish(lab: Lab, scenario: Scenario) -> None:
@@ -105,6 +175,25 @@ def _await_loaded(lab: Lab, scenario: Scenario, models: list[str]) -> None:
         return True
 
     _wait(loaded, f"the servers did not load {', '.join(models)} within {LOADED_WITHIN_S:.0f} s")
+
+
+def _await_ready(lab: Lab, versions: list[tuple[str, str]]) -> None:
+    """Callers are sent to a version only when every replica that is asked says that it can answer.
+
+    Raises:
+        UnavailableError: a replica refuses it; the message says why.
+    """
+    if versions:
+        lab.control.post("/releases/reconcile", {})
+    for model, version in versions:
+        for _ in range(2 * lab.scenario.model(model).replicas):
+            try:
+                lab.client().get(f"/v2/models/{model}/versions/{version}/ready")
+            except (NotFoundError, UnavailableError) as error:
+                raise UnavailableError(
+                    f"Version {version} of {model} can't answer, so nobody is sent there: {error.message}",
+                    f"See: archlab models show {model}, archlab logs {lab.scenario.model(model).pool}",
+                ) from None
 
 
 def _wait(condition: Callable[[], bool], failure: str) -> None:

@@ -145,11 +145,9 @@ def _start(lab: Lab, progress: Progress) -> None:
 
 
 def _challengers(folder: LabFolder) -> dict[str, str]:
-    """Challengers that the last plan sent traffic to; a second `up` keeps their share."""
+    """Challengers that the last plan sent requests or copies to; a second `up` keeps their share."""
     try:
         routes = read(Plan, folder.plan).routes
     except ArchlabError:
         return {}
-    return {
-        r.model: b.version for r in routes for b in r.backends if b.version and b.weight < 100 and b == r.backends[-1]
-    }
+    return {route.model: version for route in routes for version in route.versions}

@@ -1,7 +1,8 @@
-"""Approving, promoting and rolling back a version: plain registry calls, so the gate decides as for any client."""
+"""Approving and promoting a version: plain registry calls, so the gate decides as for any client."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from archlab.errors import NotFoundError, UserError
@@ -39,23 +40,28 @@ def champion(lab: Lab, model: str) -> str | None:
     return str(found["model_version"]["version"])
 
 
-def rollback(lab: Lab, model: str) -> tuple[str | None, str]:
-    """Point `champion` at the version that held it before the present one; returns (from, to).
+def earlier_champion(lab: Lab, model: str) -> str:
+    """The version that was champion before the present one was first promoted.
 
     Raises:
-        NotFoundError: no earlier champion is on record.
+        NotFoundError: none is on record.
     """
-    now = champion(lab, model)
-    for record in reversed(lab.control.get("/decisions")):
-        query = record["query"]
-        earlier = query["resource"]["version"]
-        promoted = query["action"].startswith("promotion/") and record["decision"]["allow"]
-        if (
-            promoted
-            and query["resource"]["name"] == model
-            and query["action"] != "promotion/challenger"
-            and earlier != now
-        ):
-            promote(lab, model, earlier)
-            return now, earlier
-    raise NotFoundError(f"{model} has no earlier champion to go back to.", f"See: archlab models show {model}")
+    held = tenures(
+        record["query"]["resource"]["version"]
+        for record in lab.control.get("/decisions")
+        if record["query"]["action"] == "promotion/champion"
+        and record["query"]["resource"]["name"] == model
+        and record["decision"]["allow"]
+    )
+    if len(held) < 2:
+        raise NotFoundError(f"{model} has no earlier champion to go back to.", f"See: archlab models show {model}")
+    return held[-2]
+
+
+def tenures(promoted: Iterable[str]) -> list[str]:
+    """Champions in the order of their first promotion, without those that a return to an earlier one undid. Pure."""
+    held: list[str] = []
+    for version in promoted:
+        held = held[: held.index(version)] if version in held else held
+        held.append(version)
+    return held

@@ -23,6 +23,13 @@ class Target(Protocol):
             ConflictError: the gateway's port is taken, or another command is changing the lab.
         """
 
+    def route(self, plan: Plan) -> None:
+        """Hand only the plan's routes to a running gateway; every replica that they name must run already.
+
+        Raises:
+            TargetError: the gateway refuses them, or does not answer.
+        """
+
     def destroy(self) -> None:
         """Stop everything that runs; what is stored stays. Harmless when nothing runs."""
 

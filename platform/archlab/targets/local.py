@@ -15,6 +15,7 @@ from archlab.errors import NotFoundError, TargetError, UnavailableError
 from archlab.files import write_atomic
 from archlab.gateway.admin import Admin
 from archlab.gateway.configuration import Configuration, GatewayFiles, configuration, write
+from archlab.gateway.rollout import roll_out
 from archlab.settings import LabFolder
 from archlab.spec.job import Job, JobResult
 from archlab.spec.plan import Endpoints, Observation, Plan, Progress, Role
@@ -51,7 +52,7 @@ class LocalTarget:
     def apply(self, plan: Plan, progress: Progress) -> None:
         """Converge to the plan; see `archlab.targets.base.Target`."""
         _prepare(self.folder, plan)
-        config = configuration(plan, self.folder, self.port, (self.folder.keys / "jwks.json").read_text())
+        config = self._configuration(plan)
         files = GatewayFiles.of(self.folder)
         write(config, files, frozenset({"bootstrap.json"}))
         desired = programs(plan, self._commands)
@@ -63,6 +64,10 @@ class LocalTarget:
         Convergence(self.folder, self._supervisor, desired, config, progress).run()
         self._confirm(desired, progress)
         self._rotate()
+
+    def route(self, plan: Plan) -> None:
+        """Hand only the plan's routes to a running gateway; see `archlab.targets.base.Target`."""
+        roll_out(self._configuration(plan), GatewayFiles.of(self.folder))
 
     def destroy(self) -> None:
         """Stop everything; see `archlab.targets.base.Target`."""
@@ -97,6 +102,9 @@ class LocalTarget:
         if not found:
             raise NotFoundError(f"There is no log of {unit!r}.", f"Known: {', '.join(known) or 'none yet'}.")
         return logs.read(found, lines, endless=follow)
+
+    def _configuration(self, plan: Plan) -> Configuration:
+        return configuration(plan, self.folder, self.port, (self.folder.keys / "jwks.json").read_text())
 
     def _claim_port(self, progress: Progress) -> None:
         """Make sure that the gateway's port is free or ours; what a dead supervisord left behind is ended first."""

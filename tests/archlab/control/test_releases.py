@@ -156,6 +156,40 @@ def test_a_challenger_is_released_beside_the_champion(
     ]
 
 
+def test_a_version_that_the_gateway_names_stays_until_it_does_not(
+    control: Control, registry: MlflowServer, scenario: Scenario
+) -> None:
+    versions = [registry.register(MODEL, ONNX + bytes([n]), TAGS) for n in range(3)]
+    for n, version in enumerate(versions):
+        allow(control, version, ONNX + bytes([n]), alias="challenger" if n else "champion")
+    registry.alias(MODEL, "champion", versions[0])
+    registry.alias(MODEL, "challenger", versions[1])
+    mirrored = Overrides(models={MODEL: ModelOverride(shadow_percent=100)})
+    write_model(control.folder.plan, layout("lab", scenario, 1, mirrored, {MODEL: versions[1]}))
+    control.post("/releases/reconcile")
+    registry.alias(MODEL, "challenger", versions[2])
+    control.post("/releases/reconcile")
+    assert {(r.role, r.version) for r in feed(control).releases} == {
+        ("champion", versions[0]),
+        ("challenger", versions[1]),
+        ("challenger", versions[2]),
+    }
+    check_signature(control, feed(control).releases[0])
+    write_model(control.folder.plan, layout("lab", scenario, 1, mirrored, {MODEL: versions[2]}))
+    control.post("/releases/reconcile")
+    assert {r.version for r in feed(control).releases} == {versions[0], versions[2]}
+
+
+def test_a_challenger_that_became_the_champion_is_released_once(control: Control, registry: MlflowServer) -> None:
+    version = registry.register(MODEL, ONNX, TAGS)
+    for alias in ("champion", "challenger"):
+        registry.alias(MODEL, alias, version)
+        allow(control, version, ONNX, alias=alias)
+    control.post("/releases/reconcile")
+    assert [(r.role, r.version) for r in feed(control).releases] == [("champion", version)]
+    assert control.post("/releases/reconcile") == {"sequence": 1, "published": [], "refused": []}
+
+
 def design(control: Control, scenario: Scenario, mode: Mode) -> None:
     overrides = Overrides(models={MODEL: ModelOverride(mode=mode)})
     write_model(control.folder.scenario, override(scenario, overrides))

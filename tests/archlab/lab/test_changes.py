@@ -18,6 +18,10 @@ from archlab.spec.scenario import Mode, ModelOverride
         ("replicas", "3", ModelOverride(replicas=3)),
         ("batch-every", "6h", ModelOverride(batch_every=timedelta(hours=6))),
         ("canary", "25", ModelOverride(canary_percent=25)),
+        ("canary", "10%", ModelOverride(canary_percent=10)),
+        ("shadow", "on", ModelOverride(shadow_percent=100)),
+        ("shadow", "off", ModelOverride(shadow_percent=0)),
+        ("shadow", "5", ModelOverride(shadow_percent=5)),
     ],
 )
 def test_a_setting_becomes_an_override(setting: str, value: str, change: ModelOverride) -> None:
@@ -32,6 +36,7 @@ def test_a_setting_becomes_an_override(setting: str, value: str, change: ModelOv
         ("replicas", "0", "replicas can't be '0'"),
         ("replicas", "many", "replicas can't be 'many'"),
         ("canary", "101", "canary can't be '101'"),
+        ("shadow", "maybe", "shadow can't be 'maybe'"),
         ("batch-every", "often", "is not a span of time"),
     ],
 )
