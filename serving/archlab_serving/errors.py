@@ -25,6 +25,12 @@ class UnknownModelError(ServingError):
     status = 404
 
 
+class ForbiddenError(ServingError):
+    """The caller lacks the role that this needs."""
+
+    status = 403
+
+
 class MethodNotAllowedError(ServingError):
     """The path exists, the method doesn't fit it."""
 
@@ -61,7 +67,8 @@ class RefusedReleaseError(Exception):
     """A release that must not be served.
 
     Args:
-        reason: one of `unreadable`, `path`, `digest`, `key`, `signature`, `decision`, `contract`; a metric's label.
+        reason: one of `unreadable`, `path`, `size`, `digest`, `key`, `signature`, `decision`, `external-data`,
+            `contract`, `inputs`; a metric's label.
         message: what was found.
     """
 

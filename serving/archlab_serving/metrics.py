@@ -15,6 +15,7 @@ from prometheus_client import (
 from .settings import Settings
 
 _SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
+_LOAD_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 
 class Metrics:
@@ -41,6 +42,21 @@ class Metrics:
             registry=self.registry,
         )
         self.loaded = self._gauge("archlab_model_loaded", "Releases being served", ("model", "version", "release"))
+        self.residents = self._gauge("archlab_models_resident", "Versions in memory")
+        self.model_memory = self._gauge(
+            "archlab_model_memory_bytes", "Memory that the version takes, as measured or estimated", ("model", "version")
+        )
+        self.load_seconds = self._gauge(
+            "archlab_model_load_seconds", "Last load: file read, digest checked, session made", ("model", "version")
+        )
+        self.loads = self._counter("archlab_model_loads", "Loads that ended", ("outcome",))
+        self.evictions = self._counter("archlab_model_evictions", "Versions that made room for others")
+        self.cold_starts = Histogram(
+            "archlab_cold_start_seconds",
+            "Time that the first request for a version waited until it was in memory",
+            buckets=_LOAD_SECONDS,
+            registry=self.registry,
+        )
         self.refused = self._counter("archlab_release_refused", "Releases refused", ("model", "reason"))
         self.feed_sequence = self._gauge("archlab_release_feed_sequence", "Sequence of the feed in force")
         self.feed_errors = self._counter("archlab_release_feed_errors", "Feeds that could not be read")

@@ -10,7 +10,11 @@ from pathlib import Path
 from .errors import ConfigurationError
 
 PREFIX = "ARCHLAB_SERVING_"
-_NUMBERS = ("threads", "workers", "max_body_bytes", "max_rows", "max_concurrency")
+_NUMBERS = (
+    *("threads", "workers", "max_body_bytes", "max_rows", "max_concurrency"),
+    *("max_model_bytes", "memory_limit_bytes", "load_timeout_s"),
+)
+_LOADING = ("eager", "lazy")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +41,16 @@ class Settings:
     """How often feed and snapshot manifest are looked at."""
     inline_ms: float = 1.0
     """Longest inference that runs on the event loop's own thread, by the measurement made while loading."""
+    loading: str = "eager"
+    """`eager` loads what the feed names when it is read, `lazy` each file at its model's first request."""
+    pinned: frozenset[str] = frozenset()
+    """Models that are loaded at the start and never evicted."""
+    max_model_bytes: int = 1 << 30
+    """Largest model file that is read."""
+    memory_limit_bytes: int = 0
+    """How much memory all models may take together; 0 sets no limit."""
+    load_timeout_s: float = 10.0
+    """Longest that a request waits for its model to be loaded."""
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Settings:
@@ -53,6 +67,8 @@ class Settings:
             public_key=Path(_required(environment, "PUBLIC_KEY")),
             snapshots=_path(environment, "SNAPSHOTS"),
             prediction_log=_path(environment, "PREDICTION_LOG"),
+            loading=_choice(environment, "LOADING", _LOADING),
+            pinned=frozenset(environment.get(f"{PREFIX}PINNED", "").replace(",", " ").split()),
             **{
                 name: _positive(environment, name.upper())
                 for name in _NUMBERS
@@ -71,6 +87,13 @@ def _required(environment: Mapping[str, str], name: str) -> str:
 def _path(environment: Mapping[str, str], name: str) -> Path | None:
     value = environment.get(PREFIX + name, "")
     return Path(value) if value else None
+
+
+def _choice(environment: Mapping[str, str], name: str, choices: tuple[str, ...]) -> str:
+    value = environment.get(PREFIX + name) or choices[0]
+    if value not in choices:
+        raise ConfigurationError(f"{PREFIX}{name} is {value!r}; one of {', '.join(choices)} is needed")
+    return value
 
 
 def _positive(environment: Mapping[str, str], name: str) -> int:
