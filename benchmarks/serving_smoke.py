@@ -1,15 +1,15 @@
-"""The inference server beside a bare Starlette application that calls ONNX Runtime.
+"""The inference server beside two bare applications that call ONNX Runtime: on Starlette, and on ASGI alone.
 
-Run `python -m benchmarks.serving_smoke [--bento]`. One process each behind a unix socket, the same ONNX file, the same
-uvicorn flags; a small asyncio client on the same machine keeps 1 and then 16 connections busy. Rounds alternate between
-the contenders, the best round counts for each, and every round is printed, with the CPU time that the server's process
-took per request: on a shared machine that is the steadier figure.
+Run `python -m benchmarks.serving_smoke [--bento] [--rounds N] [--seconds S]`. One process each behind a unix socket, one
+ONNX file, the same uvicorn flags; a small asyncio client on the same machine keeps 1, 16 and 64 connections busy. Rounds
+alternate between the contenders; ratios are taken within a round, and their median and range are printed, with the CPU
+time that the server's process took per request: on a shared machine that is the steadier figure.
 """
 
 from __future__ import annotations
 
 import argparse
-import asyncio
+import contextlib
 import os
 import shutil
 import statistics
@@ -17,145 +17,19 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import httpx
-import numpy as np
-import onnxruntime
-import orjson
-import psutil
-import uvloop
-from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import JSONResponse
-from starlette.routing import Route
-from tests.archlab_serving.conftest import Lab, Launcher, linear_model, wait_for
+from tests.archlab_serving.conftest import Lab, Launcher, RunningServer, linear_model, wait_for
+
+from .http_load import Round, Target, http_request, one_round, spread
 
 COLUMNS = 20
-ROUND_S = 3.0
-ROUNDS = 3
-
-
-def bare() -> Starlette:
-    """What a user would write in ten lines; the factory of the contender."""
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    session = onnxruntime.InferenceSession(Path(os.environ["BARE_MODEL"]).read_bytes(), options)
-
-    async def infer(request: Request) -> JSONResponse:
-        document = await request.json()
-        tensor = document["inputs"][0]
-        matrix = np.array(tensor["data"], dtype=np.float32).reshape(tensor["shape"])
-        prediction = session.run(["prediction"], {"features": matrix})[0]
-        output = {"name": "prediction", "datatype": "FP32", "shape": list(prediction.shape)}
-        return JSONResponse({"model_name": "delay", "outputs": [{**output, "data": prediction.ravel().tolist()}]})
-
-    async def ready(_: Request) -> JSONResponse:
-        return JSONResponse({"ready": True})
-
-    return Starlette(
-        routes=[Route("/v2/models/delay/infer", infer, methods=["POST"]), Route("/v2/health/ready", ready)]
-    )
-
-
-@dataclass
-class Caller(asyncio.Protocol):
-    """One connection that sends the next request when the last is answered."""
-
-    request: bytes
-    until: float
-    done: asyncio.Future[None]
-    latencies_us: list[float]
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Sends the first request."""
-        self.transport = cast("asyncio.Transport", transport)
-        self.send()
-
-    def send(self) -> None:
-        """Sends one request."""
-        self.buffer = b""
-        self.started = time.perf_counter()
-        self.transport.write(self.request)
-
-    def data_received(self, data: bytes) -> None:
-        """Takes an answer; a whole one makes room for the next request."""
-        self.buffer += data
-        head, found, body = self.buffer.partition(b"\r\n\r\n")
-        if not found or len(body) < int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0]):
-            return
-        now = time.perf_counter()
-        if not head.startswith(b"HTTP/1.1 200"):
-            self.done.set_exception(RuntimeError(self.buffer.decode()))
-        self.latencies_us.append((now - self.started) * 1e6)
-        if now < self.until:
-            self.send()
-        elif not self.done.done():
-            self.done.set_result(None)
-
-
-async def load(socket: Path, document: dict[str, Any], connections: int, seconds: float) -> list[float]:
-    """Latencies of a round, microseconds."""
-    body = orjson.dumps(document)
-    head = "POST /v2/models/delay/infer HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
-    head += f"content-length: {len(body)}"
-    loop = asyncio.get_running_loop()
-    latencies: list[float] = []
-    callers = [
-        Caller(head.encode() + b"\r\n\r\n" + body, time.perf_counter() + seconds, loop.create_future(), latencies)
-        for _ in range(connections)
-    ]
-    for caller in callers:
-        await loop.create_unix_connection(partial(_same, caller), str(socket))
-    await asyncio.gather(*(caller.done for caller in callers))
-    for caller in callers:
-        caller.transport.close()
-    return latencies
-
-
-def _same(caller: Caller) -> Caller:
-    return caller
-
-
-def cpu_s(pid: int) -> float:
-    """CPU time of a process so far."""
-    times = psutil.Process(pid).cpu_times()
-    return float(times.user + times.system)
-
-
-@dataclass(frozen=True)
-class Round:
-    """What one round measured."""
-
-    rate: float
-    p50_us: float
-    p99_us: float
-    cpu_us: float
-
-    def __str__(self) -> str:
-        return f"{self.rate:7.0f}/s  p50 {self.p50_us:6.0f} µs  server CPU {self.cpu_us:4.0f} µs"
-
-
-def start_bare(lab: Lab, model: bytes) -> tuple[subprocess.Popen[bytes], Path]:
-    """The bare application on a unix socket."""
-    path, socket = lab.root / "bare.onnx", lab.root / "bare.sock"
-    path.write_bytes(model)
-    command = [sys.executable, "-m", "uvicorn", "--factory", "benchmarks.serving_smoke:bare", "--uds", str(socket)]
-    environment = {**os.environ, "BARE_MODEL": str(path)}
-    process = subprocess.Popen([*command, "--no-access-log", "--log-level", "warning"], env=environment)
-    client = httpx.Client(transport=httpx.HTTPTransport(uds=str(socket)), base_url="http://bare")
-
-    def answers() -> bool:
-        try:
-            return client.get("/v2/health/ready").status_code == 200
-        except httpx.TransportError:
-            return False
-
-    wait_for(answers, "the bare application")
-    return process, socket
+CONNECTIONS = (1, 16, 64)
+PATH = "/v2/models/delay/infer"
+YARDSTICKS = ("bare starlette", "bare asgi")
 
 
 def requests() -> dict[str, dict[str, Any]]:
@@ -179,72 +53,101 @@ def publish(lab: Lab, model: bytes) -> None:
     lab.snapshot(1, **views)
 
 
+@contextlib.contextmanager
+def bare(lab: Lab, factory: str, model: bytes) -> Iterator[tuple[Path, int]]:
+    """A bare application on a unix socket: the socket and the process's id."""
+    path, socket = lab.root / f"{factory}.onnx", lab.root / f"{factory}.sock"
+    path.write_bytes(model)
+    command = [sys.executable, "-m", "uvicorn", "--factory", f"benchmarks.bare:{factory}", "--uds", str(socket)]
+    environment = {**os.environ, "BARE_MODEL": str(path)}
+    process = subprocess.Popen([*command, "--no-access-log", "--log-level", "warning"], env=environment)
+    client = httpx.Client(transport=httpx.HTTPTransport(uds=str(socket)), base_url="http://bare")
+
+    def answers() -> bool:
+        try:
+            return client.get("/v2/health/ready").status_code == 200
+        except httpx.TransportError:
+            return False
+
+    try:
+        wait_for(answers, "the bare application")
+        yield socket, process.pid
+    finally:
+        client.close()
+        process.terminate()
+        process.wait()
+
+
+def bento(lab: Lab, launcher: Launcher) -> RunningServer:
+    """The same server as a Bento."""
+    from archlab_serving.bento import build
+
+    store = lab.root / "bentos"
+    started = time.perf_counter()
+    tag = build(store)
+    print(f"building the Bento took {time.perf_counter() - started:.1f} s")
+    server = launcher.start(
+        "archlab_serving.bento:app", extra={"BENTOML_HOME": str(store), "ARCHLAB_SERVING_BENTO": tag}
+    )
+    print(f"RSS of the Bento {server.rss_bytes() / 1e6:.0f} MB")
+    return server
+
+
 def main() -> None:
-    """Prints a line per round and a table of the best."""
+    """Prints a line per round and a table per number of connections."""
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--bento", action="store_true", help="measure the Bento too")
+    arguments.add_argument("--rounds", type=int, default=5)
+    arguments.add_argument("--seconds", type=float, default=2.0)
     options = arguments.parse_args()
     lab = Lab(Path(tempfile.mkdtemp(prefix="srv-")))
     launcher = Launcher(lab)
     model = linear_model([0.1] * COLUMNS)
     publish(lab, model)
-    bare_process, bare_socket = start_bare(lab, model)
-    contenders = {"bare starlette": (bare_socket, "matrix", bare_process.pid)}
+    asked = {name: http_request(PATH, document) for name, document in requests().items()}
+    contenders: dict[str, Target] = {}
     try:
-        server = launcher.start()
-        assert server.socket is not None
-        pid = server.process.pid
-        contenders["archlab matrix"] = (server.socket, "matrix", pid)
-        contenders["archlab look-up"] = (server.socket, "look-up", pid)
-        if options.bento:
-            from archlab_serving.bento import build
-
-            store = lab.root / "bentos"
-            started = time.perf_counter()
-            tag = build(store)
-            print(f"building the Bento took {time.perf_counter() - started:.1f} s")
-            bento = launcher.start(
-                "archlab_serving.bento:app", extra={"BENTOML_HOME": str(store), "ARCHLAB_SERVING_BENTO": tag}
-            )
-            assert bento.socket is not None
-            contenders["bento matrix"] = (bento.socket, "matrix", bento.process.pid)
-            print(f"RSS of the Bento {bento.rss_bytes() / 1e6:.0f} MB")
-        print(f"RSS with ten models {server.rss_bytes() / 1e6:.0f} MB")
-        measure(contenders)
+        with bare(lab, "starlette_app", model) as starlette, bare(lab, "raw_app", model) as raw:
+            contenders["bare starlette"] = Target(*starlette, asked["matrix"])
+            contenders["bare asgi"] = Target(*raw, asked["matrix"])
+            servers = {"archlab": launcher.start()}
+            print(f"RSS with ten models {servers['archlab'].rss_bytes() / 1e6:.0f} MB")
+            if options.bento:
+                servers["bento"] = bento(lab, launcher)
+            for name, server in servers.items():
+                assert server.socket is not None
+                for kind, request in asked.items():
+                    contenders[f"{name} {kind}"] = Target(server.socket, server.process.pid, request)
+            for connections in CONNECTIONS:
+                measure(contenders, connections, options.rounds, options.seconds)
     finally:
         for running in launcher.running:
             running.stop()
-        bare_process.terminate()
-        bare_process.wait()
         shutil.rmtree(lab.root)
 
 
-def measure(contenders: dict[str, tuple[Path, str, int]]) -> None:
+def measure(contenders: dict[str, Target], connections: int, rounds: int, seconds: float) -> None:
     """Rounds of every contender, in turns."""
-    for connections in (1, 16):
-        rounds: dict[str, list[Round]] = {name: [] for name in contenders}
-        for _ in range(ROUNDS):
-            for name, (socket, document, pid) in contenders.items():
-                rounds[name].append(one_round(socket, document, pid, connections))
-                print(f"{connections:2d} connections  {name:16s} {rounds[name][-1]}")
-        print(f"\n| {connections} connections | requests/s | p50 µs | p99 µs | server CPU µs | requests/s of bare |")
-        print("|---|---|---|---|---|---|")
-        bare_rate = max(r.rate for r in rounds["bare starlette"])
-        for name, those in rounds.items():
-            best = max(those, key=lambda r: r.rate)
-            cpu_us = min(r.cpu_us for r in those)
-            ratio = best.rate / bare_rate
-            print(f"| {name} | {best.rate:.0f} | {best.p50_us:.0f} | {best.p99_us:.0f} | {cpu_us:.0f} | {ratio:.2f} |")
-        print()
-
-
-def one_round(socket: Path, document: str, pid: int, connections: int) -> Round:
-    """One round of one contender."""
-    before = cpu_s(pid)
-    latencies = uvloop.run(load(socket, requests()[document], connections, ROUND_S))
-    percentiles = statistics.quantiles(latencies, n=100)
-    cpu_us = (cpu_s(pid) - before) / len(latencies) * 1e6
-    return Round(len(latencies) / ROUND_S, percentiles[49], percentiles[98], cpu_us)
+    for target in contenders.values():
+        one_round(target, connections, 0.3)
+    measured: dict[str, list[Round]] = {name: [] for name in contenders}
+    for _ in range(rounds):
+        for name, target in contenders.items():
+            measured[name].append(one_round(target, connections, seconds))
+            print(f"{connections:2d} connections  {name:16s} {measured[name][-1]}", file=sys.stderr)
+    versus = " | ".join(f"of {name}" for name in YARDSTICKS)
+    print(f"\n| {connections} connections | requests/s | p50 µs | p99 µs | server CPU µs | {versus} |")
+    print("|---|---|---|---|---|---|---|")
+    for name, those in measured.items():
+        ratios = [
+            spread([own.rate / bare.rate for own, bare in zip(those, measured[yardstick], strict=True)])
+            for yardstick in YARDSTICKS
+        ]
+        shown = [
+            statistics.median(values) for values in zip(*((r.rate, r.p50_us, r.p99_us) for r in those), strict=True)
+        ]
+        cells = [f"{value:.0f}" for value in shown] + [spread([r.cpu_us for r in those], 0), *ratios]
+        print(f"| {name} | {' | '.join(cells)} |")
 
 
 if __name__ == "__main__":
