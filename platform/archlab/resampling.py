@@ -2,8 +2,8 @@
 
 Several answers about one flight are not independent, so a resample draws whole subjects with all their answers (cluster
 bootstrap; Davison and Hinkley, Bootstrap Methods and their Application, section 3.8), and both versions share the draw.
-So the difference is paired as far as both answered about the same subjects. Intervals are 95 % percentile intervals; the
-seed is fixed, so that looking twice shows the same.
+So the difference is paired as far as both answered about the same subjects. Intervals are 95 % percentile intervals;
+the seed is fixed, so that looking twice shows the same.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""control.db: SQLite in WAL mode, one writer. What is acknowledged is on disk."""
+"""SQLite in WAL mode, one writer; control.db's schema. What is acknowledged is on disk."""
 
 from __future__ import annotations
 
@@ -57,18 +57,20 @@ CREATE TABLE batch_runs (
 
 
 class Store:
-    """The database of one lab.
+    """A database of one lab.
 
     Args:
-        path: of control.db; made when missing.
+        path: of the file; made when missing.
+        schema: statements that make its tables; control.db's unless told.
+        version: of the schema.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, schema: str = SCHEMA, version: int = VERSION) -> None:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.path = path
         self._lock = threading.Lock()
         self._writer = _connect(path)
-        _migrate(self._writer, path)
+        _migrate(self._writer, path, schema, version)
 
     @contextmanager
     def write(self) -> Iterator[sqlite3.Connection]:
@@ -105,10 +107,10 @@ def _connect(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def _migrate(connection: sqlite3.Connection, path: Path) -> None:
+def _migrate(connection: sqlite3.Connection, path: Path, schema: str, version: int) -> None:
     found = connection.execute("PRAGMA user_version").fetchone()[0]
-    if found == VERSION:
+    if found == version:
         return
     if found != 0:
-        raise ArchlabError(f"{path} has schema {found}; this version of archlab reads {VERSION}.", "Run: archlab reset")
-    connection.executescript(f"BEGIN IMMEDIATE; {SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;")
+        raise ArchlabError(f"{path} has schema {found}; this version of archlab reads {version}.", "Run: archlab reset")
+    connection.executescript(f"BEGIN IMMEDIATE; {schema} PRAGMA user_version = {version}; COMMIT;")
