@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from typing import Any
 
 import orjson
@@ -18,9 +18,10 @@ from starlette.types import Receive, Scope, Send
 
 from . import __version__
 from .errors import ServingError, UnavailableError
+from .model_file import Tensors
 from .repository import ServedModel
 from .rest import error_response
-from .runtime import INPUT, PREDICTION, Table, TensorSpec
+from .runtime import TensorSpec
 from .server import Server
 from .settings import Settings
 
@@ -102,11 +103,14 @@ class App:
     async def _about_model(self, request: Request) -> Response:
         served = self._select(request)
         versions = self.server.watcher.loaded.models[served.release.model].by_version
-        return _json(_metadata(served, sorted(versions)))
+        tensors = await self.server.watcher.residency.describe(served.file)
+        return _json(_metadata(served, tensors, sorted(versions)))
 
     async def _model_ready(self, request: Request) -> Response:
         served = self._select(request)
-        return _json({"name": served.release.model, "version": served.release.version, "ready": True})
+        ready = self.server.watcher.residency.will_answer(served.file)
+        about = {"name": served.release.model, "version": served.release.version, "ready": ready}
+        return _json(about, 200 if ready else 503)
 
     async def _metrics(self, _: Request) -> Response:
         text = await asyncio.to_thread(self.server.metrics.text)
@@ -117,15 +121,14 @@ class App:
         return self.server.watcher.loaded.select(parameters["model"], parameters.get("version", ""))
 
 
-def _metadata(served: ServedModel, versions: list[str]) -> dict[str, Any]:
+def _metadata(served: ServedModel, tensors: Tensors, versions: list[str]) -> dict[str, Any]:
     release = served.release
-    inputs, outputs = _tensors(served)
     return {
         "name": release.model,
         "versions": versions,
-        "platform": "archlab_table" if isinstance(served.backend, Table) else "onnxruntime_onnx",
-        "inputs": [_tensor(spec) for spec in inputs],
-        "outputs": [_tensor(spec) for spec in outputs],
+        "platform": "archlab_table" if release.kind == "table" else "onnxruntime_onnx",
+        "inputs": [_tensor(spec) for spec in tensors.inputs],
+        "outputs": [_tensor(spec) for spec in tensors.outputs],
         "parameters": {
             "release": release.id,
             "version": release.version,
@@ -135,15 +138,6 @@ def _metadata(served: ServedModel, versions: list[str]) -> dict[str, Any]:
             "columns": [{"name": column.name, "source": column.source} for column in release.columns],
         },
     }
-
-
-def _tensors(served: ServedModel) -> tuple[Sequence[TensorSpec], Sequence[TensorSpec]]:
-    release, backend = served.release, served.backend
-    if isinstance(backend, Table):
-        return [TensorSpec(key, "BYTES", (-1,)) for key in release.table_keys], (PREDICTION,)
-    if release.columns:
-        return (TensorSpec(INPUT, "FP32", (-1, len(release.columns))),), (PREDICTION,)
-    return backend.inputs, backend.outputs
 
 
 def _tensor(spec: TensorSpec) -> dict[str, Any]:

@@ -120,8 +120,28 @@ class Engine:
             await self._catch_up(query, call)
         served = watcher.loaded.find(query.model, query.version) or await self._find_again(query, call)
         call.metrics = served.metrics
+        with served.file:
+            if served.file.backend is None:
+                await self._load(served, call)
+            return await self._answer(served, query, parse, render, call)
+
+    async def _load(self, served: ServedModel, call: Call) -> None:
+        call.pause()
+        try:
+            await self._watcher.residency.load(served.file)
+        finally:
+            call.resume()
+
+    async def _answer(
+        self,
+        served: ServedModel,
+        query: Query,
+        parse: Callable[[], InferRequest],
+        render: Callable[[Answer, InferRequest], Made],
+        call: Call,
+    ) -> Made:
         request = parse()
-        snapshot = watcher.snapshot
+        snapshot = self._watcher.snapshot
         parameters: dict[str, Parameter] = {
             "model_version": served.release.version,
             "release": served.release.id,

@@ -8,8 +8,10 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+import stat
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -68,10 +70,15 @@ class Feed:
 
     sequence: int
     releases: tuple[Release, ...]
+    entries: Mapping[bytes, Release] = field(default_factory=dict)
+    """The releases by a digest of the entry that each was read from."""
 
 
-def read_feed(path: Path, pool: str) -> Feed:
-    """The pool's part of the feed.
+NO_FEED = Feed(-1, ())
+
+
+def read_feed(path: Path, pool: str, previous: Feed = NO_FEED) -> Feed:
+    """The pool's part of the feed; entries that stand in `previous` too become the very same objects.
 
     Raises:
         FeedError: the file is missing, damaged, or not a release feed.
@@ -84,8 +91,10 @@ def read_feed(path: Path, pool: str) -> Feed:
         raise FeedError(f"{path}: not JSON: {error}") from error
     try:
         _check_format(document["format"])
-        releases = tuple(_release(entry) for entry in document["releases"] if entry["pool"] == pool)
-        return Feed(int(document["sequence"]), releases)
+        entries = {_digest(entry): entry for entry in document["releases"] if entry["pool"] == pool}
+        known = previous.entries
+        releases = {digest: known.get(digest) or _release(entry) for digest, entry in entries.items()}
+        return Feed(int(document["sequence"]), tuple(releases.values()), releases)
     except KeyError as error:
         raise FeedError(f"{path}: field {error} is missing") from error
     except (TypeError, ValueError) as error:
@@ -129,16 +138,17 @@ def verify(release: Release, key: Ed25519PublicKey) -> None:
         )
 
 
-def read_blob(folder: Path, release: Release) -> bytes:
+def read_blob(folder: Path, release: Release, max_bytes: int) -> bytes:
     """The release's file, once its digest is right.
 
     Raises:
-        RefusedReleaseError: the file is outside the feed's folder, missing, or another one.
+        RefusedReleaseError: the file is outside the feed's folder, missing, too large, or another one.
     """
     path = (folder / release.path).resolve()
     if not path.is_relative_to(folder.resolve()):
         raise RefusedReleaseError("path", f"{release.id} names {release.path!r}, outside the feed's folder")
     try:
+        _check_size(path, max_bytes)
         data = path.read_bytes()
     except OSError as error:
         raise RefusedReleaseError("unreadable", f"{path}: {error.strerror or error}") from error
@@ -146,6 +156,20 @@ def read_blob(folder: Path, release: Release) -> bytes:
     if found != release.sha256:
         raise RefusedReleaseError("digest", f"{path}: SHA-256 is {found[:12]}…, {release.id} is {release.sha256[:12]}…")
     return data
+
+
+def _check_size(path: Path, max_bytes: int) -> None:
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
+        raise RefusedReleaseError("unreadable", f"{path}: not a regular file")
+    if status.st_size > max_bytes:
+        raise RefusedReleaseError(
+            "size", f"{path} has {status.st_size} bytes; ARCHLAB_SERVING_MAX_MODEL_BYTES allows {max_bytes}"
+        )
+
+
+def _digest(entry: object) -> bytes:
+    return hashlib.blake2b(orjson.dumps(entry), digest_size=16).digest()
 
 
 def _check_format(found: object) -> None:
@@ -157,11 +181,17 @@ def _release(entry: Mapping[str, Any]) -> Release:
     texts = {name: _text(entry, name) for name in _TEXTS}
     return Release(
         **texts,
-        columns=tuple(Column(_text(column, "name"), _text(column, "source")) for column in entry["columns"]),
+        columns=tuple(_column(_text(column, "name"), _text(column, "source")) for column in entry["columns"]),
         keys=tuple(entry["keys"]),
         table_keys=tuple(entry.get("table_keys", ())),
         role=entry.get("role", "champion"),
     )
+
+
+@lru_cache(4096)
+def _column(name: str, source: str) -> Column:
+    """Models share their columns' names: a thousand releases need few objects."""
+    return Column(name, source)
 
 
 _TEXTS = (

@@ -1,7 +1,7 @@
-"""The models in memory: which releases are served, and how one set of them replaces another.
+"""Which releases are served, and how one set of them replaces another.
 
-A set is immutable. Requests hold the model that they were given; a replaced one goes when the last of them is answered,
-by reference counting.
+A set is immutable. Requests hold the model that they were given; a replaced one goes when the last of them is answered.
+Whether a served release is in memory at a moment is `residency`'s business.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
@@ -17,24 +16,38 @@ from archlab_features.reader import Snapshot
 
 from .errors import RefusedReleaseError, UnavailableError, UnknownModelError
 from .features import Binding, bind
-from .feed import Feed, Release, read_blob, read_public_key, verify
+from .feed import Feed, Release, read_public_key, verify
+from .loading import Backend
 from .metrics import Metrics, ModelMetrics
-from .runtime import OnnxModel, Table, load_onnx, load_table
+from .model_file import ModelFile, Tensors
+from .residency import Residency
 from .settings import Settings
 
 logger = logging.getLogger("archlab_serving")
 
 
 class ServedModel:
-    """One release, loaded."""
+    """One release that may be asked for, in memory or not."""
 
-    __slots__ = ("__weakref__", "_binding", "backend", "metrics", "release")
+    __slots__ = ("__weakref__", "_binding", "file", "metrics", "release")
 
-    def __init__(self, release: Release, backend: OnnxModel | Table, metrics: ModelMetrics) -> None:
+    def __init__(self, release: Release, file: ModelFile, metrics: ModelMetrics) -> None:
         self.release = release
-        self.backend = backend
+        self.file = file
         self.metrics = metrics
         self._binding: Binding | None = None
+
+    @property
+    def backend(self) -> Backend:
+        """What answers; to be asked for within `with served.file:` and after `Residency.load`.
+
+        Raises:
+            UnavailableError: it is not in memory.
+        """
+        backend = self.file.backend
+        if backend is None:
+            raise UnavailableError(f"{self.release.id} is not in memory")
+        return backend
 
     def binding(self, snapshot: Snapshot) -> Binding:
         """The release's columns against `snapshot`; kept until the next one comes."""
@@ -112,28 +125,57 @@ class Loaded:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A feed whose releases have been verified, and nothing of which has been loaded yet."""
+
+    sequence: int
+    good: tuple[tuple[Release, ServedModel | None], ...]
+    """With what served it before, if anything did."""
+    refused: tuple[Refusal, ...]
+
+
 class Loader:
     """Turns a feed into what is served, taking over from the previous set what has not changed."""
 
-    def __init__(self, settings: Settings, metrics: Metrics) -> None:
+    def __init__(self, settings: Settings, metrics: Metrics, residency: Residency) -> None:
         self._settings = settings
         self._metrics = metrics
+        self._residency = residency
 
-    def load(self, feed: Feed, previous: Loaded) -> Loaded:
-        """Loads beside `previous`; where a release is refused, the last good one of its model and role stays."""
-        reusable = {_content(model.release): model for model in previous.served()}
-        good: list[ServedModel] = []
-        kept: list[ServedModel] = []
-        refused: dict[str, Refusal] = {}
+    def check(self, feed: Feed, previous: Loaded) -> Checked:
+        """Verifies what is new in the feed; may run in any thread."""
+        known = {served.release.id: served for served in previous.served()}
         key = self._public_key()
+        good: list[tuple[Release, ServedModel | None]] = []
+        refused: list[Refusal] = []
         for release in feed.releases:
+            before = known.get(release.id)
             try:
-                good.append(self._model(release, key, reusable.get(_content(release))))
+                if before is None or before.release != release:
+                    _verify(release, key)
+                good.append((release, before))
             except RefusedReleaseError as error:
-                refused[release.id] = refusal = Refusal(release, error.reason, error.message)
-                self._report(refusal, previous)
-                kept += _last_good(previous, release)
-        return Loaded(feed.sequence, _by_name(good, kept), refused)
+                refused.append(Refusal(release, error.reason, error.message))
+        return Checked(feed.sequence, tuple(good), tuple(refused))
+
+    async def load(self, checked: Checked, previous: Loaded) -> Loaded:
+        """Loads beside `previous`; where a release is refused, the last good one of its model and role stays."""
+        good = [self._served(release, before) for release, before in checked.good]
+        refused = list(checked.refused)
+        room = True
+        for served in sorted(good, key=_urgency):
+            if served.file.backend is not None or not (room or self._warm(served, previous)):
+                continue
+            try:
+                room = await self._prepare(served, previous) and room
+            except RefusedReleaseError as error:
+                refused.append(Refusal(served.release, error.reason, error.message))
+        for refusal in refused:
+            self._report(refusal, previous)
+        bad = {refusal.release.id: refusal for refusal in refused}
+        kept = [model for refusal in refused for model in _last_good(previous, refusal.release)]
+        return Loaded(checked.sequence, _by_name((s for s in good if s.release.id not in bad), kept), bad)
 
     def _public_key(self) -> Ed25519PublicKey | RefusedReleaseError:
         try:
@@ -141,22 +183,35 @@ class Loader:
         except RefusedReleaseError as error:
             return error
 
-    def _model(
-        self, release: Release, key: Ed25519PublicKey | RefusedReleaseError, known: ServedModel | None
-    ) -> ServedModel:
-        if known is not None and known.release == release:
-            return known
-        if isinstance(key, RefusedReleaseError):
-            raise key
-        verify(release, key)
-        backend = known.backend if known is not None else self._backend(release, self._settings.feed.parent)
-        return ServedModel(release, backend, ModelMetrics(self._metrics, release.team, release.model, release.version))
+    def _served(self, release: Release, before: ServedModel | None) -> ServedModel:
+        if before is not None and before.release == release:
+            return before
+        if before is not None and _content(before.release) == _content(release):
+            file = before.file
+            file.release = release
+        else:
+            file = self._residency.file(release)
+        return ServedModel(release, file, ModelMetrics(self._metrics, release.team, release.model, release.version))
 
-    def _backend(self, release: Release, folder: Path) -> OnnxModel | Table:
-        data = read_blob(folder, release)
-        if release.kind == "table":
-            return load_table(release, data)
-        return load_onnx(release, data, threads=self._settings.threads, inline_ms=self._settings.inline_ms)
+    def _warm(self, served: ServedModel, previous: Loaded) -> bool:
+        """Whether it takes the place of something in memory, so that its callers must not wait for it."""
+        return any(model.file.backend is not None for model in _last_good(previous, served.release))
+
+    async def _prepare(self, served: ServedModel, previous: Loaded) -> bool:
+        """Loads it now if it should be in memory before its first request; False when there was no room.
+
+        Raises:
+            RefusedReleaseError: the file must not be served, or asks callers for other tensors than the one before.
+        """
+        urgent = served.file.pinned or self._warm(served, previous)
+        if not urgent and self._settings.loading != "eager":
+            return True
+        room = await self._residency.prepare(served.file, evict=urgent)
+        if not room:
+            logger.warning("the memory limit has no room for %s before its first request", served.release.id)
+        for last in _last_good(previous, served.release) or _champion(previous, served.release.model):
+            _check_tensors(served, last)
+        return room
 
     def _report(self, refusal: Refusal, previous: Loaded) -> None:
         before = previous.refused.get(refusal.release.id)
@@ -166,6 +221,41 @@ class Loader:
         logger.error("release %s refused (%s): %s", refusal.release.id, refusal.reason, refusal.message)
 
 
+def _verify(release: Release, key: Ed25519PublicKey | RefusedReleaseError) -> None:
+    if isinstance(key, RefusedReleaseError):
+        raise key
+    verify(release, key)
+
+
+def _urgency(served: ServedModel) -> tuple[bool, bool]:
+    """What is loaded first while there is room: pinned models, then champions."""
+    return not served.file.pinned, served.release.role != "champion"
+
+
+def _check_tensors(served: ServedModel, last: ServedModel) -> None:
+    """A tensor model's callers name its tensors: a version with others is another model.
+
+    Columnar models may change their columns: callers' tensors are found by name, and policies judge what is new.
+    """
+    before, after = last.file.tensors, served.file.tensors
+    if served.release.columns or served.release.kind == "table" or after is None:
+        return
+    if before is not None and last.release.kind == "onnx" and before != after:
+        raise RefusedReleaseError(
+            "inputs",
+            f"version {served.release.version} takes and answers {_shown(after)}, version {last.release.version} "
+            f"{_shown(before)}; publish it under a name of its own",
+        )
+
+
+def _shown(tensors: Tensors) -> str:
+    inputs, outputs = (
+        ", ".join(f"{t.name} {t.datatype} {list(t.shape)}" for t in specs)
+        for specs in (tensors.inputs, tensors.outputs)
+    )
+    return f"{inputs} -> {outputs}"
+
+
 def _content(release: Release) -> tuple[object, ...]:
     """What decides how a file is loaded; a role may change without loading it again."""
     return (release.id, release.kind, release.sha256, release.columns, release.table_keys)
@@ -173,10 +263,15 @@ def _content(release: Release) -> tuple[object, ...]:
 
 def _last_good(previous: Loaded, release: Release) -> list[ServedModel]:
     """What served this model in this role before; none or one."""
-    versions = previous.models.get(release.model, Versions(None, {}))
     if release.role == "champion":
-        return [versions.champion] if versions.champion is not None else []
+        return _champion(previous, release.model)
+    versions = previous.models.get(release.model, Versions(None, {}))
     return [model for model in versions.by_version.values() if model.release.role == release.role]
+
+
+def _champion(previous: Loaded, model: str) -> list[ServedModel]:
+    versions = previous.models.get(model, Versions(None, {}))
+    return [versions.champion] if versions.champion is not None else []
 
 
 def _by_name(good: Iterable[ServedModel], kept: Iterable[ServedModel]) -> dict[str, Versions]:

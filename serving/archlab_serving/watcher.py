@@ -5,16 +5,17 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from archlab_features.reader import EMPTY, Snapshot, SnapshotError, read_snapshot
 
 from .errors import FeedError, UnavailableError
-from .feed import read_feed
+from .feed import NO_FEED, read_feed
 from .metrics import Metrics
-from .repository import Loaded, Loader, ServedModel
+from .repository import Checked, Loaded, Loader, ServedModel
+from .residency import Residency
 from .settings import Settings
 
 logger = logging.getLogger("archlab_serving")
@@ -33,32 +34,36 @@ class Watcher:
         self.snapshot: Snapshot = EMPTY
         self._settings = settings
         self._metrics = metrics
-        self._loader = Loader(settings, metrics)
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="loader")
-        self._lock = asyncio.Lock()
+        self.residency = Residency(settings, metrics)
+        self._feed = NO_FEED
+        self._loader = Loader(settings, metrics, self.residency)
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="feed-reader")
+        self._feed_lock, self._snapshot_lock = asyncio.Lock(), asyncio.Lock()
         self._feed_stamp: Stamp = None
         self._snapshot_stamp: Stamp = None
         self._retry_at = float("inf")
 
     @property
     def ready(self) -> bool:
-        """Whether a feed has been read and all of it that can be loaded is loaded."""
+        """Whether a feed has been read, and what it names is loaded as far as it is to be before a request comes."""
         return self.loaded.sequence >= 0
 
     async def follow(self) -> None:
-        """Looks at both files every `poll_s` until cancelled."""
-        while True:
-            try:
-                await self.refresh()
-            except Exception:
-                logger.exception("following the release feed failed; what is loaded keeps serving")
-            await asyncio.sleep(self._settings.poll_s)
+        """Looks at both files every `poll_s` until cancelled; loading models doesn't hold up snapshots."""
+        await asyncio.gather(self._follow(self._refresh_snapshot), self._follow(self._refresh_feed))
 
     async def refresh(self) -> None:
-        """Reads again whichever file has changed."""
-        async with self._lock:
-            await self._refresh_snapshot()
-            await self._refresh_feed()
+        """Reads again whichever file has changed.
+
+        Raises:
+            UnavailableError: what a changed feed names is still being loaded after `load_timeout_s`.
+        """
+        await self._refresh_snapshot()
+        reading = asyncio.ensure_future(self._refresh_feed())
+        try:
+            await asyncio.wait_for(asyncio.shield(reading), self._settings.load_timeout_s)
+        except TimeoutError:
+            raise UnavailableError("the models of a changed release feed are still being loaded; try again") from None
 
     async def catch_up(self, min_feed: int, min_snapshot: int) -> None:
         """Reads the files again when what is served is older than a request asks for.
@@ -75,28 +80,41 @@ class Watcher:
             raise UnavailableError(f"feature snapshot is at {found}, x-archlab-min-snapshot asks for {min_snapshot}")
 
     def close(self) -> None:
-        """Ends the loader's thread."""
+        """Ends the threads."""
         self._thread.shutdown(wait=True)
+        self.residency.close()
+
+    async def _follow(self, refresh: Callable[[], Awaitable[None]]) -> None:
+        while True:
+            try:
+                await refresh()
+            except Exception:
+                logger.exception("following feed and snapshots failed; what is loaded keeps serving")
+            await asyncio.sleep(self._settings.poll_s)
 
     async def _refresh_feed(self) -> None:
-        stamp = _stamp(self._settings.feed)
-        if stamp is None or (stamp == self._feed_stamp and time.monotonic() < self._retry_at):
-            return
-        try:
-            loaded = await asyncio.get_running_loop().run_in_executor(self._thread, self._load)
-        except FeedError as error:
-            self._metrics.feed_errors.inc()
-            logger.warning("feed not taken, what is loaded keeps serving: %s", error)
-        else:
-            self._switch(loaded)
-        self._feed_stamp = stamp
+        async with self._feed_lock:
+            stamp = _stamp(self._settings.feed)
+            if stamp is None or (stamp == self._feed_stamp and time.monotonic() < self._retry_at):
+                return
+            try:
+                checked = await asyncio.get_running_loop().run_in_executor(self._thread, self._check)
+            except FeedError as error:
+                self._metrics.feed_errors.inc()
+                logger.warning("feed not taken, what is loaded keeps serving: %s", error)
+            else:
+                self._switch(await self._loader.load(checked, self.loaded))
+            self._feed_stamp = stamp
 
-    def _load(self) -> Loaded:
-        feed = read_feed(self._settings.feed, self._settings.pool)
-        return self._loader.load(feed, self.loaded)
+    def _check(self) -> Checked:
+        self._feed = read_feed(self._settings.feed, self._settings.pool, self._feed)
+        return self._loader.check(self._feed, self.loaded)
 
     def _switch(self, loaded: Loaded) -> None:
         before, self.loaded = self.loaded, loaded
+        for served in loaded.served():
+            served.file.champion = served.release.role == "champion"
+        self.residency.follow(served.file for served in loaded.served())
         retry = any(refusal.reason in _RETRIED for refusal in loaded.refused.values())
         self._retry_at = time.monotonic() + _RETRY_S if retry else float("inf")
         self._metrics.feed_sequence.set(loaded.sequence)
@@ -109,6 +127,10 @@ class Watcher:
             logger.info("feed %d: %d served, %d refused", loaded.sequence, len(new), len(loaded.refused))
 
     async def _refresh_snapshot(self) -> None:
+        async with self._snapshot_lock:
+            await self._take_snapshot()
+
+    async def _take_snapshot(self) -> None:
         path = self._settings.snapshots
         stamp = _stamp(path) if path is not None else None
         if path is None or stamp is None or stamp == self._snapshot_stamp:

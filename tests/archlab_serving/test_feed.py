@@ -36,7 +36,7 @@ def test_the_statement_is_the_one_that_archlab_signs(lab: Lab) -> None:
 def test_a_good_release_verifies(lab: Lab) -> None:
     release = published(lab, lab.onnx())
     verify(release, read_public_key(lab.public_key))
-    assert read_blob(lab.feed.parent, release)
+    assert read_blob(lab.feed.parent, release, 1 << 20)
 
 
 def refusal(lab: Lab, entry: dict[str, Any]) -> str:
@@ -48,7 +48,7 @@ def refusal(lab: Lab, entry: dict[str, Any]) -> str:
 
 def take(lab: Lab, release: Release) -> None:
     verify(release, read_public_key(lab.public_key))
-    read_blob(lab.feed.parent, release)
+    read_blob(lab.feed.parent, release, 1 << 20)
 
 
 @pytest.mark.parametrize("name", ["id", "version", "decision_id", "sha256", "source_sha256", "decision_sha256"])

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import asyncio
 import gc
 import weakref
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -9,9 +11,10 @@ import pytest
 from tests.archlab_serving.conftest import POOL, Lab, linear_model
 
 from archlab_serving.errors import UnavailableError, UnknownModelError
-from archlab_serving.feed import read_feed
+from archlab_serving.feed import NO_FEED, read_feed
 from archlab_serving.metrics import Metrics
 from archlab_serving.repository import Loaded, Loader
+from archlab_serving.residency import Residency
 from archlab_serving.runtime import OnnxModel, Table
 
 
@@ -22,12 +25,16 @@ class Follower:
         settings = lab.settings()
         self.lab = lab
         self.metrics = Metrics(settings)
-        self.loader = Loader(settings, self.metrics)
+        self.residency = Residency(settings, self.metrics)
+        self.loader = Loader(settings, self.metrics, self.residency)
+        self.feed = NO_FEED
         self.loaded = Loaded()
 
     def take(self, *entries: dict[str, Any]) -> Loaded:
         self.lab.publish(*entries)
-        self.loaded = self.loader.load(read_feed(self.lab.feed, POOL), self.loaded)
+        self.feed = read_feed(self.lab.feed, POOL, self.feed)
+        checked = self.loader.check(self.feed, self.loaded)
+        self.loaded = asyncio.run(self.loader.load(checked, self.loaded))
         return self.loaded
 
     def refused(self, model: str, reason: str) -> float:
@@ -36,8 +43,10 @@ class Follower:
 
 
 @pytest.fixture
-def follower(lab: Lab) -> Follower:
-    return Follower(lab)
+def follower(lab: Lab) -> Iterator[Follower]:
+    made = Follower(lab)
+    yield made
+    made.residency.close()
 
 
 def answer(loaded: Loaded, model: str = "delay", version: str = "") -> float:
