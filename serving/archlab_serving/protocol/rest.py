@@ -5,18 +5,17 @@ JSON has no NaN: `null` in a floating-point tensor is NaN, both ways.
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Mapping
 from itertools import chain
 from types import NoneType
 from typing import Any
 
-import numpy as np
 import orjson
 
 from ..errors import BadRequestError
+from . import binary
 from .datatypes import BYTES, DATATYPES
-from .messages import Answer, Data, InferRequest, Output, RequestedOutput, Tensor
+from .messages import Answer, Data, InferRequest, RequestedOutput, Tensor
 
 HEADER_LENGTH = b"inference-header-content-length"
 
@@ -60,7 +59,7 @@ def format_response(answer: Answer, request: InferRequest) -> tuple[bytes, int |
         document["id"] = answer.id
     document["parameters"] = answer.parameters
     document["outputs"] = entries
-    binary: list[bytes] = []
+    parts: list[bytes] = []
     asked = {output.name: output.binary for output in request.outputs}
     for output in answer.outputs:
         entry: dict[str, Any] = {
@@ -70,23 +69,15 @@ def format_response(answer: Answer, request: InferRequest) -> tuple[bytes, int |
         }
         wanted = asked.get(output.name)
         if request.binary_output if wanted is None else wanted:
-            data = _raw(output)
+            data = binary.encode(output)
             entry["parameters"] = {"binary_data_size": len(data)}
-            binary.append(data)
+            parts.append(data)
         else:
             flat = output.array.ravel()
             entry["data"] = flat.tolist() if output.datatype == BYTES else flat
         entries.append(entry)
     head = orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY)
-    return (b"".join((head, *binary)), len(head)) if binary else (head, None)
-
-
-def _raw(output: Output) -> bytes:
-    """The tensor's bytes, little-endian, row-major; BYTES elements carry their lengths."""
-    if output.datatype == BYTES:
-        elements = [text.encode() for text in output.array.ravel()]
-        return b"".join(part for element in elements for part in (struct.pack("<I", len(element)), element))
-    return output.array.astype(DATATYPES[output.datatype].numpy, copy=False).tobytes()
+    return (b"".join((head, *parts)), len(head)) if parts else (head, None)
 
 
 def _header_end(header_length: bytes, total: int) -> int:
@@ -119,7 +110,7 @@ def _tensor(entry: Any, body: bytes, offset: int) -> tuple[Tensor, int]:
     parameters = entry.get("parameters")
     if parameters and (binary_size := _binary_size(name, parameters)) is not None:
         end = _binary_end(name, binary_size, offset, len(body))
-        return Tensor(name, datatype, shape, _binary_data(name, datatype, size, body[offset:end])), end
+        return Tensor(name, datatype, shape, binary.decode(name, datatype, size, body[offset:end])), end
     return Tensor(name, datatype, shape, _json_data(name, datatype, size, entry.get("data"))), offset
 
 
@@ -168,33 +159,6 @@ def _binary_end(name: str, size: Any, offset: int, total: int) -> int:
             "is Inference-Header-Content-Length set?"
         )
     return offset + size
-
-
-def _binary_data(name: str, datatype: str, size: int, raw: bytes) -> Data:
-    if datatype == BYTES:
-        return _binary_texts(name, size, raw)
-    dtype = DATATYPES[datatype].numpy
-    if len(raw) != size * dtype.itemsize:
-        raise BadRequestError(f"tensor {name!r} has {len(raw)} bytes, its shape needs {size * dtype.itemsize}")
-    return np.frombuffer(raw, dtype=dtype)
-
-
-def _binary_texts(name: str, size: int, raw: bytes) -> list[str]:
-    """Elements of a BYTES tensor: each a 4-byte little-endian length, then that many bytes."""
-    texts: list[str] = []
-    offset = 0
-    try:
-        while offset < len(raw):
-            (length,) = struct.unpack_from("<I", raw, offset)
-            offset += 4 + length
-            if offset > len(raw):
-                raise BadRequestError(f"tensor {name!r} ends within an element")
-            texts.append(raw[offset - length : offset].decode())
-    except (struct.error, UnicodeDecodeError) as error:
-        raise BadRequestError(f"tensor {name!r} is not a BYTES tensor of UTF-8 texts: {error}") from error
-    if len(texts) != size:
-        raise BadRequestError(f"tensor {name!r} has {len(texts)} elements, its shape needs {size}")
-    return texts
 
 
 def _parameters(document: Mapping[str, Any]) -> Mapping[str, Any]:
