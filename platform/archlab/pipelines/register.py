@@ -14,8 +14,10 @@ from typing import Any
 from archlab import jobs
 from archlab.errors import NotFoundError
 from archlab.pipelines.data import data_folder
+from archlab.pipelines.device_support import node_support
 from archlab.pipelines.train import BASE, Trained, trained
 from archlab.settings import LabFolder
+from archlab.spec.devices import NodeSupport
 from archlab.spec.scenario import Scenario
 
 EXPERIMENT = "training"
@@ -56,13 +58,13 @@ def register(model: Trained, *, owner: str, team: str) -> str:
     if version := _registered(client, model):
         return version
     mlflow.set_experiment(EXPERIMENT)
-    card = model.card
+    card, graph = model.card, onnx.load(str(model.onnx))
     with mlflow.start_run(run_name=f"{card.model} {card.trained_at:%Y-%m-%d}") as active:
         mlflow.log_params(card.params)
         mlflow.log_metrics(card.metrics)
         mlflow.set_tags({"team": team, "algorithm": card.algorithm, "data_digest": card.data_digest})
         info = mlflow.onnx.log_model(
-            onnx.load(str(model.onnx)),
+            graph,
             name=card.model,
             signature=_signature(len(card.columns)),
             pip_requirements=REQUIREMENTS,
@@ -70,12 +72,16 @@ def register(model: Trained, *, owner: str, team: str) -> str:
         )
     _create_model(client, card.model, owner, team)
     made = client.create_model_version(
-        card.model, info.model_uri, run_id=active.info.run_id, tags=tags(model, owner, team), model_id=info.model_id
+        card.model,
+        info.model_uri,
+        run_id=active.info.run_id,
+        tags=tags(model, owner, team, node_support(graph)),
+        model_id=info.model_id,
     )
     return str(made.version)
 
 
-def tags(model: Trained, owner: str, team: str) -> dict[str, str]:
+def tags(model: Trained, owner: str, team: str, support: NodeSupport) -> dict[str, str]:
     """The tags of a version; see docs/interfaces.md."""
     card = model.card
     return {
@@ -84,6 +90,7 @@ def tags(model: Trained, owner: str, team: str) -> dict[str, str]:
         "archlab.code_version": card.code_version,
         "archlab.columns": json.dumps([c.model_dump(mode="json") for c in card.columns]),
         "archlab.data_digest": card.data_digest,
+        "archlab.device_support": support.model_dump_json(),
         "archlab.evaluated_at": card.evaluated_at.isoformat(),
         "archlab.feature_service": card.feature_service,
         "archlab.higher_is_better": str(card.higher_is_better).lower(),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from archlab.spec.devices import DevicePlacement
 from archlab.spec.plan import Plan, Route, Unit
 
 
@@ -11,8 +12,9 @@ def diff(old: Plan | None, new: Plan) -> tuple[str, ...]:
         return (
             *(f"start {_unit(u)}" for u in new.units),
             *(f"route {r.model} to {_target(r, new)}" for r in new.routes),
+            *_devices(old, new),
         )
-    return (*_units(old, new), *_routes(old, new), *_limits(old, new))
+    return (*_units(old, new), *_routes(old, new), *_limits(old, new), *_devices(old, new))
 
 
 def _units(old: Plan, new: Plan) -> list[str]:
@@ -58,6 +60,43 @@ def _limits(old: Plan, new: Plan) -> list[str]:
         for team, rate in new.limits.items()
         if old.limits.get(team) != rate
     ]
+
+
+def _devices(old: Plan | None, new: Plan) -> list[str]:
+    before, after = _placements(old), _placements(new)
+    changes = []
+    for key, placed in after.items():
+        was, where = before.get(key), f"{_spot(placed)} ({_device(placed, new)})"
+        if was is None:
+            changes.append(f"reserve {where} for {_replica(placed)}")
+        elif (_spot(was), was.basis) != (_spot(placed), placed.basis):
+            changes.append(f"move {_replica(placed)} from {_spot(was)} to {where}")
+        elif was != placed:
+            changes.append(f"reserve {where} for {_replica(placed)} instead of {_mib(was)}")
+    return [*changes, *(f"free {_spot(p)}, held by {_replica(p)}" for k, p in before.items() if k not in after)]
+
+
+def _placements(plan: Plan | None) -> dict[tuple[str, int], DevicePlacement]:
+    held = plan.devices.placements if plan and plan.devices else ()
+    return {(p.model, p.replica): p for p in held}
+
+
+def _spot(placed: DevicePlacement) -> str:
+    return placed.slice or placed.device
+
+
+def _device(placed: DevicePlacement, plan: Plan) -> str:
+    """`emulated NVIDIA L4, 512 MiB`."""
+    product = plan.devices.device(placed.device).product if plan.devices else ""
+    return f"{placed.basis} {product}, {_mib(placed)}"
+
+
+def _replica(placed: DevicePlacement) -> str:
+    return f"replica {placed.replica} of {placed.model}"
+
+
+def _mib(placed: DevicePlacement) -> str:
+    return f"{placed.memory_bytes >> 20:,} MiB"
 
 
 def _unit(unit: Unit) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from archlab.errors import SpecError
 from archlab.plan.difference import diff
+from archlab.plan.placement import Facts, plan_devices
 from archlab.plan.resolve import override
 from archlab.spec.plan import Backend, Plan, Reservation, Role, Route, Shadow, Unit
 from archlab.spec.scenario import Mode, Model, ModelOverride, Overrides, Pool, Scenario
@@ -16,7 +17,12 @@ PLATFORM_UNITS = (Role.GATEWAY, Role.REGISTRY, Role.CONTROL)
 
 
 def layout(
-    lab: str, scenario: Scenario, seed: int, overrides: Overrides, challengers: Mapping[str, str] | None = None
+    lab: str,
+    scenario: Scenario,
+    seed: int,
+    overrides: Overrides,
+    challengers: Mapping[str, str] | None = None,
+    devices: Facts | None = None,
 ) -> Plan:
     """Everything that a target carries out.
 
@@ -27,6 +33,7 @@ def layout(
         overrides: the learner's desired state.
         challengers: version under the alias `challenger`, per model that has one. A canary or shadow share asked for
             while there is no challenger waits: everything goes to the champion, and nothing is mirrored.
+        devices: what is known of devices; see `archlab.plan.placement`.
 
     Raises:
         SpecError: an online model names a pool that serves tables, or a pool takes a platform unit's name.
@@ -50,6 +57,7 @@ def layout(
         routes=tuple(routes),
         reservations=tuple(_reservation(m) for m in scenario.models if m.mode is Mode.ONLINE),
         limits={team.name: team.requests_per_second for team in scenario.teams},
+        devices=plan_devices(scenario, devices),
     )
 
 

@@ -63,7 +63,7 @@ def vary(scenario: Scenario, variation: Variation, choice: Choice) -> Scenario:
 
 
 def override(scenario: Scenario, overrides: Overrides) -> Scenario:
-    """The scenario with the learner's own changes: modes, replicas, batch intervals, feature schedules.
+    """The scenario with the learner's own changes: modes, replicas, devices, batch intervals, feature schedules.
 
     Raises:
         UserError: a model or a feature view of that name is not in the scenario.
@@ -81,7 +81,10 @@ def override(scenario: Scenario, overrides: Overrides) -> Scenario:
 def _changed(model: Model, change: ModelOverride | None) -> Model:
     if change is None:
         return model
-    return model.model_copy(update=change.model_dump(exclude_none=True, include={"mode", "replicas", "batch_every"}))
+    update = change.model_dump(exclude_none=True, include={"mode", "replicas", "batch_every"})
+    if change.device is not None:
+        update["device"] = model.device.model_copy(update={"wanted": change.device})
+    return model.model_copy(update=update)
 
 
 def _known(kind: str, asked: dict[str, Any], known: list[str]) -> None:

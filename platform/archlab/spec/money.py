@@ -23,6 +23,10 @@ class Resource(StrEnum):
     """Cores that the whole platform shares (registry, gateway, control), per milli-core-second."""
     LOOKUP = "lookup"
     """Reads of a precomputed answer, per request."""
+    DEVICE = "device"
+    """Reserved share of a whole device, per device-millisecond: half of its memory for a second is 500."""
+    DEVICE_SLICE = "device_slice"
+    """Reserved MIG slices, per compute-slice-millisecond: a `2g` slice for a second is 2,000."""
 
 
 class Basis(StrEnum):

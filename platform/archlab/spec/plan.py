@@ -9,6 +9,7 @@ from typing import Literal
 from pydantic import Field
 
 from .base import Slug, Spec
+from .devices import DevicePlan
 
 
 class Role(StrEnum):
@@ -92,6 +93,8 @@ class Plan(Spec):
     reservations: tuple[Reservation, ...]
     limits: dict[Slug, int] = {}
     """Requests per second that the gateway lets through, per team; a team that is not named has no limit."""
+    devices: DevicePlan | None = None
+    """None where the scenario declares no devices."""
 
     def unit(self, name: str) -> Unit:
         """The unit of that name; KeyError otherwise."""

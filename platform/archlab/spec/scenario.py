@@ -9,7 +9,8 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from .base import NanoUsd, Slug, Spec, UtcTime
-from .money import PriceBook
+from .devices import DeclaredDevice, DeviceNeed, Wanted
+from .money import PriceBook, Resource
 
 
 class Mode(StrEnum):
@@ -103,6 +104,7 @@ class Model(Spec):
     cpu_millicores: int = Field(gt=0)
     """Reserved per replica while online."""
     memory_bytes: int = Field(default=64 << 20, gt=0)
+    device: DeviceNeed = DeviceNeed()
     batch_every: timedelta = timedelta(days=1)
     batch_at: timedelta = timedelta(hours=8)
     """Time of day (UTC) at which the day's batch run falls due; further runs follow every `batch_every`."""
@@ -169,6 +171,9 @@ class Scenario(Spec):
     platform_millicores: int = Field(ge=0)
     """Cores that registry, gateway and control hold all the time; shared cost."""
     prices: PriceBook
+    devices: tuple[DeclaredDevice, ...] = ()
+    device_apart: tuple[tuple[Slug, ...], ...] = ()
+    """Groups of teams of which no two share a device."""
     variations: tuple[Variation, ...] = ()
 
     @model_validator(mode="after")
@@ -194,6 +199,25 @@ class Scenario(Spec):
         names = [m.name for m in self.models]
         if len(set(names)) != len(names):
             raise ValueError("two models share a name")
+        return self
+
+    @model_validator(mode="after")
+    def _devices(self) -> Scenario:
+        names = [d.name for d in self.devices]
+        if len(set(names)) != len(names):
+            raise ValueError("two devices share a name")
+        for team in (team for group in self.device_apart for team in group):
+            if team not in {t.name for t in self.teams}:
+                raise ValueError(f"device_apart names team {team!r}, which is not declared")
+        priced = {p.resource for p in self.prices.prices}
+        for resource, split in ((Resource.DEVICE, False), (Resource.DEVICE_SLICE, True)):
+            classes = sorted({d.device_class for d in self.devices if bool(d.slices) is split})
+            if len(classes) > 1:
+                raise ValueError(
+                    f"{' and '.join(classes)} can't both be priced as {resource}: there is one price of it"
+                )
+            if classes and resource not in priced:
+                raise ValueError(f"{classes[0]} has no price: {resource} is missing among the prices")
         return self
 
     def model(self, name: str) -> Model:
@@ -228,6 +252,8 @@ class ModelOverride(Spec):
     """Share of traffic for the version under alias `challenger`."""
     shadow_percent: int | None = Field(default=None, ge=0, le=100)
     """Share of requests of which the version under alias `challenger` gets a copy."""
+    device: Wanted | None = None
+    """`on`, `off`, a device class or a MIG profile."""
 
 
 class Overrides(Spec):

@@ -1,4 +1,4 @@
-"""Usage of one tick: reserved capacity, processor time, materialisation, look-ups, the platform. Pure."""
+"""Usage of one tick: reserved capacity and devices, processor time, materialisation, look-ups, the platform. Pure."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
+from archlab.spec.devices import Device, DeviceBasis, DevicePlacement
 from archlab.spec.money import Basis, Resource, Usage, UsageKind
 from archlab.spec.plan import Plan
 from archlab.spec.scenario import Mode, Scenario
@@ -78,6 +79,7 @@ def usage(
     """
     return (
         *_reserved(interval, plan),
+        *_devices(interval, plan),
         *_used(interval, scenario, plan, seconds),
         *_features(interval, scenario, frozenset(materialized)),
         *_lookups(interval, scenario, requests),
@@ -102,6 +104,36 @@ def _reserved(interval: Interval, plan: Plan) -> list[Usage]:
         for held in plan.reservations
         for index in range(held.replicas)
     ]
+
+
+def _devices(interval: Interval, plan: Plan) -> list[Usage]:
+    """Device time that is held. What a device did with it is not known of an emulated one, and so all of it is idle."""
+    if plan.devices is None:
+        return []
+    return [
+        _record(
+            interval,
+            f"device/{held.model}/{held.unit}-{held.replica}",
+            team=held.team,
+            model=held.model,
+            mode=Mode.ONLINE.value,
+            unit=f"{held.unit}-{held.replica}",
+            resource=Resource.DEVICE_SLICE if held.slice else Resource.DEVICE,
+            kind=UsageKind.RESERVED,
+            quantity=device_milliseconds(interval.seconds * 1000, held, plan.devices.device(held.device)),
+            basis=Basis.EMULATED if held.basis is DeviceBasis.EMULATED else Basis.MODELLED,
+        )
+        for held in plan.devices.placements
+    ]
+
+
+def device_milliseconds(elapsed_ms: int, held: DevicePlacement, device: Device) -> int:
+    """What a placement is charged: its slice, all of the device when it holds it alone, or its share of the memory."""
+    if held.slice:
+        return elapsed_ms * next(s.compute for s in device.slices if s.name == held.slice)
+    if held.exclusive:
+        return elapsed_ms
+    return -(-elapsed_ms * held.memory_bytes // device.memory_bytes)
 
 
 def _used(interval: Interval, scenario: Scenario, plan: Plan, seconds: Meters) -> list[Usage]:

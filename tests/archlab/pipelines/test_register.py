@@ -10,6 +10,7 @@ import pytest
 
 from archlab import settings
 from archlab.pipelines import register, train
+from archlab.spec.devices import NodeSupport
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 MODEL = "arrival-delay"
@@ -28,6 +29,7 @@ def test_a_version_carries_its_file_and_its_evidence(tmp_path: Path, monkeypatch
     columns = json.loads(found.tags["archlab.columns"])
     assert [column["name"] for column in columns] == [column.name for column in trained.card.columns]
     assert float(found.tags["archlab.baseline"]) == trained.card.baseline
+    assert NodeSupport.model_validate_json(found.tags["archlab.device_support"]).gains
     assert found.tags["archlab.feature_service"] == "arrival_delay"
     local = Path(mlflow.artifacts.download_artifacts(f"models:/{MODEL}/{version}", dst_path=str(tmp_path / "got")))
     assert hashlib.sha256((local / "model.onnx").read_bytes()).hexdigest() == trained.card.sha256
