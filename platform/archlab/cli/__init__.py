@@ -22,6 +22,7 @@ MODULES = (
     "policy",
     "load",
     "questions",
+    "gradebook",
     "tour",
 )
 

@@ -1,4 +1,4 @@
-"""`archlab questions | question | hint | answer | grade | gradebook`: practice on the learner's own lab."""
+"""`archlab questions | question | hint | answer | grade`: practice on the learner's own lab."""
 
 from __future__ import annotations
 
@@ -7,30 +7,22 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from archlab.cli.console import JsonOption, LabOption, console, emit_json, table
+from archlab.cli.grading import COLOURS, coloured, open_practice, panel
 
 if TYPE_CHECKING:
     from archlab.grading.practice import Outcome, Practice
     from archlab.grading.scoring import Standing
-    from archlab.lab import Lab
-
-WIDTH = 100
-_COLOURS = {"correct": "green", "partial": "yellow", "incorrect": "red", "blocked": "cyan", "invalid": "magenta"}
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     for command in (questions, question, hint, answer, grade):
         app.command()(command)
-    group = typer.Typer(help="What was answered: shown, checked, judged again.", no_args_is_help=True)
-    group.command("show")(show)
-    group.command("verify")(verify)
-    group.command("regrade")(regrade)
-    app.add_typer(group, name="gradebook")
 
 
 def questions(lab: LabOption = None, as_json: JsonOption = False) -> None:
     """The scenario's questions and where you stand with each."""
-    _sheet(_practice(lab), as_json)
+    _sheet(open_practice(lab), as_json)
 
 
 def question(
@@ -39,7 +31,7 @@ def question(
     as_json: JsonOption = False,
 ) -> None:
     """One question with its options."""
-    stand = _practice(lab).standing(name)
+    stand = open_practice(lab).standing(name)
     if as_json:
         emit_json(_facts(stand) | stand.question.model_dump(mode="json", include={"text", "options", "unit"}))
         return
@@ -50,13 +42,13 @@ def hint(
     name: Annotated[str, typer.Argument(metavar="ID", help="See: archlab questions")], lab: LabOption = None
 ) -> None:
     """The next hint; it costs a share of the question's points, and says how much."""
-    practice = _practice(lab)
+    practice = open_practice(lab)
     before = practice.standing(name)
     taken = practice.hint(name)
     if not taken:
         console.print("This question has no hints.")
     for number, one in enumerate(taken, 1):
-        _panel(one.text, f"Hint {number} of {len(before.question.hints)}  ·  costs {one.cost_percent} %", "cyan")
+        panel(one.text, f"Hint {number} of {len(before.question.hints)}  ·  costs {one.cost_percent} %", "cyan")
     stand = practice.standing(name)
     if stand.hints == before.hints and taken:
         console.print("[dim]No further hint was taken; nothing was charged.[/]")
@@ -73,7 +65,7 @@ def answer(
     import sys
 
     raw = sys.stdin.read(2000) if value == "-" else value
-    outcome = _practice(lab).answer(name, raw)
+    outcome = open_practice(lab).answer(name, raw)
     if as_json:
         emit_json(_outcome_facts(outcome))
     else:
@@ -87,7 +79,7 @@ def grade(
     as_json: JsonOption = False,
 ) -> None:
     """Judge the platform's state and committed forecasts as the lab stands now, and print the sheet."""
-    practice = _practice(lab)
+    practice = open_practice(lab)
     outcomes = practice.grade(names or [])
     if as_json:
         emit_json(
@@ -100,90 +92,6 @@ def grade(
         _sheet(practice, as_json=False)
     for outcome in outcomes:
         _leave(outcome)
-
-
-def show(lab: LabOption = None, as_json: JsonOption = False) -> None:
-    """Every line of the gradebook."""
-    entries = _practice(lab).book.entries()
-    if as_json:
-        emit_json([e.model_dump(mode="json") for e in entries])
-        return
-    rows = []
-    for entry in entries:
-        facts = entry.model_dump(mode="json")
-        points = facts.get("points", f"-{facts['cost_percent']} %" if "cost_percent" in facts else "")
-        rows.append(
-            (
-                entry.sequence,
-                f"{entry.wall_time:%d %b %H:%M}",
-                facts["format"].split("/")[1],
-                entry.question,
-                _shortened(facts.get("answer", facts.get("hint"))),
-                _coloured(facts.get("verdict", "")),
-                points,
-                entry.hash[:8],
-            )
-        )
-    columns = ("#", "UTC", "entry", "question", "answer", "verdict", "points", "hash")
-    console.print(table("Gradebook", columns, rows, right=("#", "points")))
-
-
-def verify(lab: LabOption = None, as_json: JsonOption = False) -> None:
-    """Check that no line was changed, added or removed."""
-    from archlab.errors import UserError
-
-    book = _practice(lab).book
-    found = book.verify()
-    aside = book.set_aside() if found.torn else None
-    if as_json:
-        emit_json({"entries": found.entries, "head": found.head, "fault": found.fault, "torn": found.torn})
-    if found.fault:
-        raise UserError(f"{book.path}: {found.fault}", f"The {found.entries} entries before it hold.")
-    if as_json:
-        return
-    console.print(f"The gradebook is whole: {found.entries} entries, head {found.head[:16]}.")
-    if aside is not None:
-        console.print(f"[yellow]{found.torn} was set aside in {aside}; nothing that was recorded is lost.[/]")
-
-
-def regrade(lab: LabOption = None, as_json: JsonOption = False) -> None:
-    """Judge every attempt again from its stored evidence; the lab need not run. Changes nothing."""
-    found = _practice(lab).regrade()
-    if as_json:
-        emit_json(
-            [
-                {"sequence": r.attempt.sequence, "question": r.attempt.question, "then": r.attempt.verdict.value,
-                 "now": r.verdict.value if r.verdict else None, "agrees": r.agrees}
-                for r in found
-            ]
-        )  # fmt: skip
-        return
-    rows = [
-        (
-            r.attempt.sequence,
-            r.attempt.question,
-            _coloured(r.attempt.verdict.value),
-            _coloured(r.verdict.value) if r.verdict else r.message,
-            "" if r.agrees else "[bold red]differs[/]",
-        )
-        for r in found
-    ]
-    console.print(table("Judged again", ("#", "question", "then", "now", ""), rows))
-
-
-def _practice(name: str | None) -> Practice:
-    from archlab.grading.content import load
-    from archlab.grading.practice import Practice
-    from archlab.lab import open_lab
-
-    found = open_lab(name)
-    return Practice(load(found.content), found.folder.root, lambda: _collect(found))
-
-
-def _collect(lab: Lab) -> Any:
-    from archlab.lab.evidence import collect
-
-    return collect(lab)
 
 
 def _sheet(practice: Practice, as_json: bool) -> None:
@@ -214,19 +122,21 @@ def _sheet(practice: Practice, as_json: bool) -> None:
 def _state(stand: Standing) -> str:
     if stand.forecast is not None:
         return "[cyan]forecast[/]"
-    return _coloured(stand.last.verdict.value) if stand.last is not None else "[dim]open[/]"
+    return coloured(stand.last.verdict.value) if stand.last is not None else "[dim]open[/]"
 
 
 def _show_question(stand: Standing) -> None:
     asked = stand.question
     title = f"{asked.title}  ·  {asked.kind.value}  ·  {asked.points} points  ·  {asked.minutes} min"
     options = "\n".join(f"- `{o.key}`  {o.text if o.text != o.key else ''}" for o in asked.options)
-    _panel(f"{asked.text}\n\n{options}", title, "blue")
+    panel(f"{asked.text}\n\n{options}", title, "blue")
     console.print(f"[dim]{_how(stand)}[/]")
     console.print(f"[dim]Competencies: {', '.join(asked.competencies)}   Exams: {', '.join(asked.domains)}[/]")
 
 
 def _how(stand: Standing) -> str:
+    from archlab.grading.scoring import rule
+
     asked = stand.question
     ways = {
         "choice": "KEY",
@@ -237,7 +147,10 @@ def _how(stand: Standing) -> str:
     }
     how = f"archlab answer {asked.id} {ways[asked.kind.value]}" if asked.kind.value in ways else ""
     how = how or f"archlab grade {asked.id}   (as often as you like)"
-    return f"{how}\nThe next attempt can earn {stand.attainable:g}; hints: {stand.hints} of {len(asked.hints)} taken."
+    return (
+        f"{how}\nThe next attempt can earn {stand.attainable:g}; hints: {stand.hints} of {len(asked.hints)} taken.\n"
+        f"Points: {rule(asked)}."
+    )
 
 
 def _show_outcome(outcome: Outcome) -> None:
@@ -245,26 +158,7 @@ def _show_outcome(outcome: Outcome) -> None:
     points = f"  ·  {outcome.points:g} of {outcome.question.points} points" if outcome.verdict else ""
     body = outcome.message + (f"\n\n---\n\n{outcome.explanation}" if outcome.explanation else "")
     title = f"{outcome.question.id}  ·  {verdict.replace('_', ' ')}{points}"
-    _panel(body, title, _COLOURS.get(verdict, "cyan" if verdict == "forecast" else "red"))
-
-
-def _panel(markdown: str, title: str, colour: str) -> None:
-    from rich.markdown import Markdown
-    from rich.panel import Panel
-
-    width = min(WIDTH, console.width)
-    console.print(
-        Panel(Markdown(markdown), title=title, title_align="left", border_style=colour, width=width, padding=1)
-    )
-
-
-def _shortened(answer: Any) -> str:
-    shown = ", ".join(answer) if isinstance(answer, list) else "" if answer is None else str(answer)
-    return shown if len(shown) <= 20 else f"{shown[:19]}…"
-
-
-def _coloured(verdict: str) -> str:
-    return f"[{_COLOURS.get(verdict, 'red')}]{verdict.replace('_', ' ')}[/]" if verdict else ""
+    panel(body, title, COLOURS.get(verdict, "cyan" if verdict == "forecast" else "red"))
 
 
 def _facts(stand: Standing) -> dict[str, Any]:

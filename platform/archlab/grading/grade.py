@@ -33,6 +33,8 @@ class Grade:
     """With the learner's own figures; shown when the question is settled."""
     trace: str = ""
     """For a platform error: where the truth failed."""
+    counts: bool = True
+    """False when nobody could have known: the fault is ours, or the lab is too close to call."""
 
 
 def ask(truth: TruthFunction, evidence: Evidence, variant: Variant) -> Truth | Grade:
@@ -47,6 +49,7 @@ def ask(truth: TruthFunction, evidence: Evidence, variant: Variant) -> Truth | G
             f"{name} could not be computed from your lab's evidence ({type(error).__name__}: {error}). "
             "This is our fault: no attempt is spent. The lab's log grading.log has the trace.",
             trace="".join(traceback.format_exception(error)),
+            counts=False,
         )
 
 
@@ -60,7 +63,7 @@ def grade(question: Question, truth: Truth | Grade, answer: Any) -> Grade:
     if truth.interval and truth.answer is None:
         low, high = truth.interval
         text = f"Your measurements lie between {low:g} and {high:g}: too close to call, so nothing is graded."
-        return Grade(Verdict.BLOCKED, 0.0, text)
+        return Grade(Verdict.BLOCKED, 0.0, text, counts=False)
     share, message = _JUDGES[question.kind](question, truth, answer)
     verdict = Verdict.CORRECT if share >= 1 else Verdict.PARTIAL if share > 0 else Verdict.INCORRECT
     return Grade(verdict, share, message, explanation)

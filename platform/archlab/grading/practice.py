@@ -7,14 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from archlab.errors import UserError
 from archlab.grading import answers
 from archlab.grading import grade as judging
 from archlab.grading.content import Pack
 from archlab.grading.gradebook import Gradebook
+from archlab.grading.regrading import Regraded, regrade
 from archlab.grading.scoring import SPENDING, Standing, standing
+from archlab.grading.sittings import refuse_while_sitting
 from archlab.grading.store import EvidenceStore
-from archlab.spec.grading import Attempt, Evidence, Forecast, Hint, HintUse, Question, QuestionKind, Truth, Verdict
+from archlab.spec.gradebook import Attempt, Forecast, HintUse
+from archlab.spec.grading import Evidence, Hint, Question, QuestionKind, Truth, Verdict
 
 Collect = Callable[[], Evidence]
 """Takes a picture of the running lab; may take a second."""
@@ -33,19 +35,9 @@ class Outcome:
     """Shown once the question is settled."""
 
 
-@dataclass(frozen=True, slots=True)
-class Regraded:
-    """An attempt judged again from its evidence."""
-
-    attempt: Attempt
-    verdict: Verdict | None
-    """None when its evidence is gone or damaged."""
-    message: str
-
-    @property
-    def agrees(self) -> bool:
-        """Whether the verdict is still the same."""
-        return self.verdict is self.attempt.verdict
+def open_book(lab: Path) -> Gradebook:
+    """The gradebook in a lab's folder, signed by the lab's own key."""
+    return Gradebook(lab / "gradebook.jsonl", lab / "keys" / "gradebook.pem")
 
 
 class Practice:
@@ -59,7 +51,7 @@ class Practice:
 
     def __init__(self, pack: Pack, lab: Path, collect: Collect) -> None:
         self.pack = pack
-        self.book = Gradebook(lab / "gradebook.jsonl")
+        self.book = open_book(lab)
         self.store = EvidenceStore(lab / "evidence")
         self._log = lab / "log" / "grading.log"
         self._collect = collect
@@ -75,17 +67,21 @@ class Practice:
 
     def hint(self, question: str) -> tuple[Hint, ...]:
         """Take the next hint (it costs) and show all taken so far; when there is no further one, nothing is taken."""
-        stand = self.standing(question)
-        hints = stand.question.hints
-        if stand.hints < len(hints) and not stand.settled:
-            cost = hints[stand.hints].cost_percent
-            self.book.append(HintUse, question=stand.question.id, hint=stand.hints + 1, cost_percent=cost)
-            return hints[: stand.hints + 1]
+        asked = self.pack.question(question)
+        hints = asked.hints
+        with self.book.writing() as book:
+            refuse_while_sitting(book.entries, self.book.now())
+            stand = standing(asked, book.entries)
+            if stand.hints < len(hints) and not stand.settled:
+                cost = hints[stand.hints].cost_percent
+                book.append(HintUse, question=asked.id, hint=stand.hints + 1, cost_percent=cost)
+                return hints[: stand.hints + 1]
         return hints if stand.settled else hints[: stand.hints]
 
     def answer(self, question: str, raw: str) -> Outcome:
         """Judge an answer, or commit a forecast; what was decided is in the gradebook when this returns."""
         asked = self.pack.question(question)
+        refuse_while_sitting(self.book.entries(), self.book.now())
         try:
             value = answers.parse(asked, raw)
         except answers.InvalidAnswerError as error:
@@ -98,6 +94,7 @@ class Practice:
     def grade(self, questions: Sequence[str] = ()) -> tuple[Outcome, ...]:
         """Judge state questions as the lab stands now, and forecasts whose experiment has run."""
         wanted = [self.pack.question(q) for q in questions] or list(self.pack.questions)
+        refuse_while_sitting(self.book.entries(), self.book.now())
         graded = [q for q in wanted if q.kind in (QuestionKind.STATE, QuestionKind.PREDICT)]
         if not graded:
             return ()
@@ -105,17 +102,8 @@ class Practice:
         return tuple(self._grade(q, evidence) for q in graded)
 
     def regrade(self) -> tuple[Regraded, ...]:
-        """Judge every attempt again from its stored evidence; the lab may be gone. Changes nothing."""
-        return tuple(self._regraded(e) for e in self.book.entries() if isinstance(e, Attempt))
-
-    def _regraded(self, attempt: Attempt) -> Regraded:
-        try:
-            question = self.pack.question(attempt.question)
-            evidence = self.store.get(attempt.evidence)
-        except UserError as error:
-            return Regraded(attempt, None, str(error))
-        judged = judging.grade(question, self._truth(question, evidence), attempt.answer)
-        return Regraded(attempt, judged.verdict, judged.message)
+        """Judge everything again from its stored evidence; the lab may be gone. Changes nothing."""
+        return regrade(self.pack, self.store, self.book.entries())
 
     def _grade(self, question: Question, evidence: Evidence) -> Outcome:
         if question.kind is QuestionKind.STATE:
@@ -163,25 +151,28 @@ class Practice:
         )
 
     def _recorded(self, question: Question, value: Any, evidence: Evidence, judged: judging.Grade) -> Outcome:
-        stand = self.standing(question.id)
-        points = round(stand.attainable * judged.share, 2)
+        """Keep an attempt unless it says what an earlier one said: then that one stands and nothing is spent."""
         if judged.trace:
             self._keep_trace(question, judged.trace)
-        if not _says_the_same(question, stand.last, judged):
-            self.book.append(
-                Attempt,
-                question=question.id,
-                answer=value,
-                verdict=judged.verdict,
-                points=points,
-                message=judged.message,
-                evidence=self.store.put(evidence),
-                variant=evidence.variant,
-                grader_version=self.pack.version,
-            )
-            stand = self.standing(question.id)
+        with self.book.writing() as book:
+            refuse_while_sitting(book.entries, self.book.now())
+            stand = standing(question, book.entries)
+            attempt = _repeats(stand, value, judged)
+            if attempt is None:
+                attempt = book.append(
+                    Attempt,
+                    question=question.id,
+                    answer=value,
+                    verdict=judged.verdict,
+                    points=round(stand.attainable * judged.share, 2),
+                    message=judged.message,
+                    evidence=self.store.put(evidence),
+                    variant=evidence.variant,
+                    grader_version=self.pack.version,
+                )
+            stand = standing(question, book.entries)
         shown = stand.settled or (question.kind is QuestionKind.PREDICT and judged.verdict in SPENDING)
-        points = max(points, stand.points) if question.kind is QuestionKind.STATE else points
+        points = max(attempt.points, stand.points) if question.kind is QuestionKind.STATE else attempt.points
         return Outcome(question, judged.verdict, points, judged.message, judged.explanation if shown else "")
 
     def _truth(self, question: Question, evidence: Evidence) -> Truth | judging.Grade:
@@ -203,10 +194,14 @@ def _has_run(truth: Truth | judging.Grade) -> bool:
     return isinstance(truth, Truth) and not truth.blocked
 
 
-def _says_the_same(question: Question, last: Attempt | None, judged: judging.Grade) -> bool:
-    """Looking at an unchanged state again adds nothing to the gradebook."""
-    return (
-        question.kind is QuestionKind.STATE
-        and last is not None
-        and (last.verdict, last.message) == (judged.verdict, judged.message)
-    )
+def _repeats(stand: Standing, value: Any, judged: judging.Grade) -> Attempt | None:
+    """The earlier attempt that said the same, so that an answer sent again after a kill is not counted twice.
+
+    A forecast that is still open is always judged anew.
+    """
+    if stand.question.kind is QuestionKind.STATE or judged.verdict not in SPENDING:
+        candidates = [a for a in stand.attempts[-1:] if a.message == judged.message]
+    else:
+        candidates = [] if stand.forecast is not None else list(stand.attempts)
+    same = [a for a in candidates if (a.answer, a.verdict) == (value, judged.verdict)]
+    return same[-1] if same else None

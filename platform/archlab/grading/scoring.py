@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from archlab.grading.gradebook import Entry
-from archlab.spec.grading import Attempt, Forecast, HintUse, Question, QuestionKind, Verdict
+from archlab.spec.gradebook import Attempt, Entry, Forecast, HintUse
+from archlab.spec.grading import Question, QuestionKind, Verdict
 
 ATTEMPT_SHARES = (1.0, 0.7, 0.4)
 """What the first, second and third attempt can earn; later ones earn nothing. State questions do not decay."""
@@ -25,6 +25,8 @@ class Standing:
     hint_cost_percent: int
     points: float
     """Of the best attempt."""
+    attempts: tuple[Attempt, ...]
+    """All of them, oldest first."""
     last: Attempt | None
     forecast: Forecast | None
     """Committed and not yet graded."""
@@ -47,12 +49,19 @@ class Standing:
         return self.attempt_share == 0 or (self.last is not None and self.last.verdict is Verdict.CORRECT)
 
 
+def rule(question: Question) -> str:
+    """How points decay, for people."""
+    if question.kind is QuestionKind.STATE:
+        return "checked as often as you like; only hints cost"
+    first, second, third = (f"{round(100 * share)} %" for share in ATTEMPT_SHARES)
+    return f"the first attempt can earn {first}, the second {second}, the third {third}, later ones nothing; hints cost"
+
+
 def standing(question: Question, entries: Sequence[Entry]) -> Standing:
     """Where the gradebook says that a question stands."""
-    own = [e for e in entries if e.question == question.id]
-    attempts = [e for e in own if isinstance(e, Attempt)]
-    hints = [e for e in own if isinstance(e, HintUse)]
-    forecasts = [e for e in own if isinstance(e, Forecast)]
+    attempts = [e for e in entries if isinstance(e, Attempt) and e.question == question.id]
+    hints = [e for e in entries if isinstance(e, HintUse) and e.question == question.id]
+    forecasts = [e for e in entries if isinstance(e, Forecast) and e.question == question.id]
     spending = [a for a in attempts if a.verdict in SPENDING]
     graded_until = spending[-1].sequence if spending else 0
     open_forecast = forecasts[-1] if forecasts and forecasts[-1].sequence > graded_until else None
@@ -62,6 +71,7 @@ def standing(question: Question, entries: Sequence[Entry]) -> Standing:
         hints=len(hints),
         hint_cost_percent=min(100, sum(h.cost_percent for h in hints)),
         points=max((a.points for a in attempts), default=0.0),
+        attempts=tuple(attempts),
         last=attempts[-1] if attempts else None,
         forecast=open_forecast,
     )

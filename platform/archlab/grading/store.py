@@ -14,6 +14,9 @@ from archlab.files import write_atomic
 from archlab.grading.canonical import canonical
 from archlab.spec.grading import Evidence
 
+MAX_BYTES = 64 * 2**20
+"""Evidence that unpacks to more is refused: a few kilobytes can stand for gigabytes."""
+
 
 class EvidenceStore:
     """`<lab>/evidence/<sha256>.json.gz`; the digest is of the JSON, so that it outlives a new compressor."""
@@ -42,16 +45,42 @@ class EvidenceStore:
         """
         path = self.path(sha256)
         try:
-            data = gzip.decompress(path.read_bytes())
+            packed = path.read_bytes()
         except FileNotFoundError:
             raise NotFoundError(f"The evidence {sha256[:12]} is not in {self._folder}.") from None
-        except (OSError, EOFError, zlib.error) as error:
-            raise SpecError(f"{path} is damaged: {error}.", "What it graded can't be regraded.") from None
-        if (found := hashlib.sha256(data).hexdigest()) != sha256:
-            raise SpecError(f"{path} was changed: its digest is {found[:12]}.", "What it graded can't be regraded.")
-        try:
-            return Evidence.model_validate_json(data)
-        except ValidationError as error:
-            first = error.errors()[0]
-            place = ".".join(str(p) for p in first["loc"])
-            raise SpecError(f"{path} is of another version of archlab: {place}: {first['msg']}.") from None
+        except OSError as error:
+            raise SpecError(f"{path} can't be read: {error.strerror}.", _LOST) from None
+        return unpack(packed, sha256, str(path))
+
+
+def unpack(packed: bytes, sha256: str, name: str) -> Evidence:
+    """Evidence from its compressed form, checked against its digest; `name` stands in errors.
+
+    Raises:
+        SpecError: damaged, changed, too large, or of another version of archlab.
+    """
+    data = _decompress(packed, name)
+    if (found := hashlib.sha256(data).hexdigest()) != sha256:
+        raise SpecError(f"{name} was changed: its digest is {found[:12]}.", _LOST)
+    try:
+        return Evidence.model_validate_json(data)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        place = ".".join(str(p) for p in first["loc"])
+        raise SpecError(f"{name} is of another version of archlab: {place}: {first['msg']}.") from None
+
+
+def _decompress(packed: bytes, name: str) -> bytes:
+    unpacker = zlib.decompressobj(wbits=31)
+    try:
+        data = unpacker.decompress(packed, MAX_BYTES)
+    except zlib.error as error:
+        raise SpecError(f"{name} is damaged: {error}.", _LOST) from None
+    if unpacker.unconsumed_tail:
+        raise SpecError(f"{name} unpacks to more than {MAX_BYTES // 2**20} MiB.", _LOST)
+    if not unpacker.eof:
+        raise SpecError(f"{name} is damaged: its end is missing.", _LOST)
+    return data
+
+
+_LOST = "What it graded can't be regraded."

@@ -1,14 +1,14 @@
-"""Questions, evidence, verdicts, attempts. Grading reads evidence, never the lab."""
+"""Questions, evidence, truths, verdicts. Grading reads evidence, never the lab."""
 
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
 from .airline import Scoreboard
-from .base import Sha256, Slug, Spec, UtcTime
+from .base import Slug, Spec, UtcTime
 from .money import Line, PriceBook
 from .plan import Plan
 from .policy import DecisionRecord
@@ -140,51 +140,3 @@ class Verdict(StrEnum):
     BLOCKED = "blocked"
     INVALID = "invalid"
     PLATFORM_ERROR = "platform_error"
-
-
-class Attempt(Spec):
-    """One line of the gradebook; hash-chained."""
-
-    format: Literal["archlab/attempt/v1"] = "archlab/attempt/v1"
-    sequence: int
-    question: Slug
-    answer: Any
-    verdict: Verdict
-    points: Annotated[float, Field(ge=0)]
-    message: str
-    evidence: Sha256
-    variant: Variant
-    grader_version: str
-    wall_time: UtcTime
-    previous: Sha256
-    hash: Sha256
-
-
-class HintUse(Spec):
-    """A line of the gradebook: a hint was read, at a price."""
-
-    format: Literal["archlab/hint/v1"] = "archlab/hint/v1"
-    sequence: int
-    question: Slug
-    hint: int = Field(ge=1)
-    cost_percent: int = Field(ge=0, le=100)
-    wall_time: UtcTime
-    previous: Sha256
-    hash: Sha256
-
-
-class Forecast(Spec):
-    """A line of the gradebook: a forecast committed before its experiment, with the evidence of that moment."""
-
-    format: Literal["archlab/forecast/v1"] = "archlab/forecast/v1"
-    sequence: int
-    question: Slug
-    answer: Any
-    evidence: Sha256
-    wall_time: UtcTime
-    previous: Sha256
-    hash: Sha256
-
-
-GradebookEntry = Annotated[Attempt | HintUse | Forecast, Field(discriminator="format")]
-"""One line of the gradebook. `hash` covers the entry's canonical JSON without it; `previous` is the last line's."""

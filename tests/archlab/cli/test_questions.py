@@ -94,37 +94,3 @@ def test_what_cannot_be_done_says_why(run: Run, arguments: tuple[str, ...], code
     found, shown = run(*arguments)
     assert found == code
     assert said in " ".join(shown.split())
-
-
-def test_the_gradebook_is_shown_verified_and_judged_again(run: Run, practice: Practice) -> None:
-    practice.answer("dearest-answer", "flight-time,delay-recovery,missed-connection,aircraft-reliability")
-    practice.hint("second-replica")
-    practice.answer("forecast-batch-day", "3.5")
-    code, said = run("gradebook", "show")
-    assert code == 0
-    assert all(word in said for word in ("attempt", "hint", "forecast", "dearest-answer"))
-    assert [q["forecast"] for q in json.loads(run("questions", "--json")[1]) if q["forecast"]] == [3.5]
-    code, said = run("gradebook", "verify")
-    assert (code, "3 entries" in said) == (0, True)
-    code, said = run("gradebook", "regrade", "--json")
-    assert code == 0
-    assert [r["agrees"] for r in json.loads(said)] == [True]
-
-
-def test_a_changed_gradebook_is_refused(run: Run, practice: Practice, lab: LabFolder) -> None:
-    practice.hint("second-replica")
-    path = lab.root / "gradebook.jsonl"
-    path.write_text(path.read_text().replace('"cost_percent":15', '"cost_percent":0'))
-    for command in (("gradebook", "verify"), ("questions",)):
-        code, said = run(*command)
-        assert code == 1
-        assert "line 1 was changed" in " ".join(said.split())
-
-
-def test_an_unfinished_line_is_set_aside_with_a_message(run: Run, practice: Practice, lab: LabFolder) -> None:
-    practice.hint("second-replica")
-    with (lab.root / "gradebook.jsonl").open("a") as file:
-        file.write('{"half')
-    code, said = run("gradebook", "verify")
-    assert code == 0
-    assert "set aside" in said

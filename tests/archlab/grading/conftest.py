@@ -28,6 +28,8 @@ questions:
     options:
       - {key: left, text: Left, misconception: Left is too dear.}
       - {key: right, text: Right}
+      - {key: up, text: Up}
+      - {key: down, text: Down}
     hints:
       - {text: Think., cost_percent: 20}
       - {text: Think harder., cost_percent: 30}

@@ -11,7 +11,9 @@ import pytest
 
 from archlab.errors import SpecError
 from archlab.grading.gradebook import GENESIS, Gradebook, entry_hash
-from archlab.spec.grading import Attempt, Forecast, HintUse, Verdict
+from archlab.grading.signing import SigningKey, verifies
+from archlab.spec.gradebook import Attempt, Forecast, HintUse
+from archlab.spec.grading import Verdict
 from archlab.spec.scenario import Variant
 
 
@@ -35,7 +37,7 @@ def _attempt(book: Gradebook) -> Attempt:
 
 @pytest.fixture
 def book(tmp_path: Path) -> Gradebook:
-    return Gradebook(tmp_path / "gradebook.jsonl")
+    return Gradebook(tmp_path / "gradebook.jsonl", tmp_path / "keys" / "gradebook.pem")
 
 
 def test_entries_come_back_as_they_were_and_are_chained(book: Gradebook) -> None:
@@ -49,6 +51,50 @@ def test_entries_come_back_as_they_were_and_are_chained(book: Gradebook) -> None
 
 def test_an_empty_gradebook_is_whole(book: Gradebook) -> None:
     assert (book.entries(), book.verify().fault) == ((), "")
+
+
+def test_a_line_carries_a_signature_by_the_labs_key(book: Gradebook, tmp_path: Path) -> None:
+    entry = _attempt(book)
+    key = tmp_path / "keys" / "gradebook.pem"
+    assert key.stat().st_mode & 0o777 == 0o600
+    assert entry.key == book.verify().key == SigningKey.of_file(key).public
+    assert verifies(entry.key, entry.signature, entry.hash)
+
+
+def test_a_line_hashed_anew_but_not_signed_is_found(book: Gradebook) -> None:
+    changed = _attempt(book).model_copy(update={"points": 9.5})
+    changed = changed.model_copy(update={"hash": entry_hash(changed)})
+    book.path.write_text(changed.model_dump_json() + "\n")
+    assert book.verify().fault == "line 1 does not carry the signature of its key."
+
+
+def test_another_labs_gradebook_is_not_taken_for_ours(book: Gradebook, tmp_path: Path) -> None:
+    other = Gradebook(tmp_path / "other" / "gradebook.jsonl", tmp_path / "other" / "gradebook.pem")
+    _attempt(other)
+    _attempt(book)
+    book.path.write_bytes(other.path.read_bytes())
+    assert book.verify().fault == "line 1 is signed by another key than this lab's gradebook key."
+
+
+def test_without_its_key_a_gradebook_reads_and_takes_no_further_line(book: Gradebook, tmp_path: Path) -> None:
+    _attempt(book)
+    (tmp_path / "keys" / "gradebook.pem").unlink()
+    assert len(Gradebook(book.path, tmp_path / "keys" / "gradebook.pem").entries()) == 1
+    with pytest.raises(SpecError, match="is gone"):
+        _hint(book)
+    assert book.verify().entries == 1
+
+
+def test_the_unsigned_format_is_named(book: Gradebook) -> None:
+    book.path.write_text(json.dumps({"format": "archlab/attempt/v1"}, separators=(",", ":")) + "\n")
+    assert "first, unsigned format" in book.verify().fault
+
+
+def test_a_foreign_file_is_no_key(book: Gradebook, tmp_path: Path) -> None:
+    (tmp_path / "keys").mkdir()
+    (tmp_path / "keys" / "gradebook.pem").write_text("hello")
+    with pytest.raises(SpecError, match="no Ed25519 key"):
+        _hint(book)
 
 
 @pytest.mark.parametrize("tampering", ["points", "removed", "swapped", "garbage", "rehashed"])
@@ -104,9 +150,11 @@ WRITER = """
 import sys
 from pathlib import Path
 from archlab.grading.gradebook import Gradebook
-from archlab.spec.grading import HintUse
+from archlab.spec.gradebook import HintUse
+path = Path(sys.argv[1])
 for number in range(1, int(sys.argv[2]) + 1):
-    Gradebook(Path(sys.argv[1])).append(HintUse, question="pick", hint=number, cost_percent=10)
+    book = Gradebook(path, path.with_name("gradebook.pem"))
+    book.append(HintUse, question="pick", hint=number, cost_percent=10)
     print(number, flush=True)
 """
 
@@ -121,7 +169,7 @@ def test_a_killed_writer_leaves_a_whole_chain(tmp_path: Path) -> None:
         assert writer.stdout is not None
         acknowledged = [int(writer.stdout.readline()) for _ in range(5)][-1]
         writer.kill()
-    book = Gradebook(path)
+    book = Gradebook(path, path.with_name("gradebook.pem"))
     before = book.verify()
     assert before.fault == ""
     assert before.entries >= acknowledged
@@ -134,5 +182,5 @@ def test_two_writers_do_not_break_the_chain(tmp_path: Path) -> None:
     writers = [_writer(path, 10) for _ in range(2)]
     for writer in writers:
         writer.communicate()
-    check = Gradebook(path).verify()
+    check = Gradebook(path, path.with_name("gradebook.pem")).verify()
     assert (check.entries, check.fault) == (20, "")

@@ -11,16 +11,17 @@ import pytest
 
 from archlab.errors import NotFoundError
 from archlab.grading.practice import Practice
-from archlab.spec.grading import Attempt, Forecast, Verdict
+from archlab.spec.gradebook import Attempt, Forecast
+from archlab.spec.grading import Verdict
 
 if TYPE_CHECKING:
     from archlab.grading.content import Pack
 
 
 def test_attempts_decay_and_the_best_counts(practice: Practice) -> None:
-    outcomes = [practice.answer("pick", raw) for raw in ("left", "right", "right", "right")]
-    assert [o.verdict for o in outcomes] == [Verdict.INCORRECT, *[Verdict.CORRECT] * 3]
-    assert [o.points for o in outcomes] == [0, 7, 4, 0]
+    outcomes = [practice.answer("pick", raw) for raw in ("left", "right", "up")]
+    assert [o.verdict for o in outcomes] == [Verdict.INCORRECT, Verdict.CORRECT, Verdict.INCORRECT]
+    assert [o.points for o in outcomes] == [0, 7, 0]
     assert practice.standing("pick").points == 7
     assert outcomes[0].message == "Left is too dear."
     assert outcomes[0].explanation == ""
@@ -28,8 +29,16 @@ def test_attempts_decay_and_the_best_counts(practice: Practice) -> None:
 
 
 def test_three_wrong_attempts_settle_a_question(practice: Practice) -> None:
-    shown = [practice.answer("pick", "left").explanation for _ in range(3)]
+    shown = [practice.answer("pick", raw).explanation for raw in ("left", "up", "down")]
     assert shown == ["", "", "It costs 1.50 USD."]
+
+
+def test_the_same_answer_again_spends_nothing(practice: Practice) -> None:
+    first = practice.answer("pick", "left")
+    assert practice.answer("pick", "left") == first
+    practice.answer("pick", "right")
+    assert practice.answer("pick", "left").verdict is Verdict.INCORRECT
+    assert practice.standing("pick").spent == 2
 
 
 def test_hints_cost_and_are_recorded(practice: Practice) -> None:
@@ -47,7 +56,7 @@ def test_hints_are_free_once_it_is_settled(practice: Practice) -> None:
 
 
 def test_an_unreadable_answer_spends_nothing(practice: Practice) -> None:
-    outcome = practice.answer("pick", "up")
+    outcome = practice.answer("pick", "sideways")
     assert outcome.verdict is Verdict.INVALID
     assert "left, right" in outcome.message
     assert practice.book.entries() == ()
@@ -149,7 +158,7 @@ def test_evidence_that_is_gone_is_said(practice: Practice, tmp_path: Path) -> No
     for path in (tmp_path / "lab" / "evidence").iterdir():
         path.unlink()
     (regraded,) = practice.regrade()
-    assert regraded.verdict is None
+    assert regraded.now is None
     assert "is not in" in regraded.message
 
 
