@@ -67,7 +67,7 @@ class Engine:
             UnavailableError: as many as the server takes are being answered already.
         """
         if self._in_flight >= self._settings.max_concurrency:
-            self._unknown.record(503, 0.0, 0.0)
+            self._unknown.record(503, 0, 0)
             raise UnavailableError(f"{self._in_flight} requests are being answered already; try again")
         self._in_flight += 1
 
@@ -77,7 +77,7 @@ class Engine:
 
     def refuse(self, error: ServingError) -> None:
         """Counts a request that could not be read."""
-        self._unknown.record(error.status, 0.0, 0.0)
+        self._unknown.record(error.status, 0, 0)
 
     def close(self) -> None:
         """Ends the threads."""

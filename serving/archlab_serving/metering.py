@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import time
+from time import perf_counter_ns as _clock
+from time import thread_time_ns as _cpu_clock
 
 from .metrics import ModelMetrics
 
@@ -15,22 +16,22 @@ class Call:
     def __init__(self, metrics: ModelMetrics) -> None:
         self.metrics = metrics
         self.cpu_ns = 0
-        self._started = time.perf_counter_ns()
-        self._cpu_started = time.thread_time_ns()
+        self._started = _clock()
+        self._cpu_started = _cpu_clock()
 
     def pause(self) -> None:
         """Other requests run on this thread from here."""
-        self.cpu_ns += time.thread_time_ns() - self._cpu_started
+        self.cpu_ns += _cpu_clock() - self._cpu_started
 
     def resume(self) -> None:
         """The request has its thread back."""
-        self._cpu_started = time.thread_time_ns()
+        self._cpu_started = _cpu_clock()
 
     def elapsed_us(self) -> int:
         """Wall time so far."""
-        return (time.perf_counter_ns() - self._started) // 1000
+        return (_clock() - self._started) // 1000
 
     def end(self, code: int) -> None:
         """Puts the request into the metrics."""
-        self.pause()
-        self.metrics.record(code, (time.perf_counter_ns() - self._started) / 1e9, self.cpu_ns / 1e9)
+        cpu_ns = self.cpu_ns + _cpu_clock() - self._cpu_started
+        self.metrics.record(code, _clock() - self._started, cpu_ns)

@@ -13,8 +13,8 @@ from prometheus_client import (
 )
 
 from .settings import Settings
+from .tallies import Tallies, Tally
 
-_SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
 _LOAD_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 
@@ -26,20 +26,10 @@ class Metrics:
         self.registry = CollectorRegistry(auto_describe=False)
         if runtime != "bento":  # which exposes `process_*` itself
             ProcessCollector(registry=self.registry)
-        identity = ("team", "model", "version")
-        self.requests = self._counter("archlab_inference_requests", "Inference requests", (*identity, "code"))
+        self.tallies = Tallies()
+        self.registry.register(self.tallies)
         self.shadows = self._counter(
             "archlab_shadow_requests", "Of the inference requests, mirrored ones", ("model", "version", "code")
-        )
-        self.cpu_seconds = self._counter(
-            "archlab_inference_cpu_seconds", "Thread CPU time of parsing, feature look-up and inference", identity
-        )
-        self.seconds = Histogram(
-            "archlab_inference_seconds",
-            "Time from the whole request read to the answer made",
-            ("model", "version"),
-            buckets=_SECONDS,
-            registry=self.registry,
         )
         self.loaded = self._gauge("archlab_model_loaded", "Releases being served", ("model", "version", "release"))
         self.residents = self._gauge("archlab_models_resident", "Versions in memory")
@@ -85,27 +75,27 @@ class Metrics:
 
 
 class ModelMetrics:
-    """The children of one model's version: made at its first request, and looked up no more."""
+    """One version's figures, which are exposed from its first request on."""
 
-    __slots__ = ("_codes", "_identity", "_metrics", "_observe", "_spend", "version")
+    __slots__ = ("_identity", "_tallies", "_tally", "version")
 
     def __init__(self, metrics: Metrics, team: str, model: str, version: str) -> None:
-        self._metrics = metrics
+        self._tallies = metrics.tallies
         self._identity = (team, model, version)
+        self._tally: Tally | None = None
         self.version = version
-        self._codes: dict[int, Counter] = {}
 
-    def record(self, code: int, seconds: float, cpu_seconds: float) -> None:
+    @property
+    def tally(self) -> Tally:
+        """The figures; two releases of one version share them."""
+        if self._tally is None:
+            self._tally = self._tallies.of(self._identity)
+        return self._tally
+
+    def record(self, code: int, elapsed_ns: int, cpu_ns: int) -> None:
         """One request, answered or refused."""
-        counter = self._codes.get(code)
-        if counter is None:
-            counter = self._first(code)
-        counter.inc()
-        self._spend(cpu_seconds)
-        self._observe(seconds)
-
-    def _first(self, code: int) -> Counter:
-        self._spend = self._metrics.cpu_seconds.labels(*self._identity).inc
-        self._observe = self._metrics.seconds.labels(*self._identity[1:]).observe
-        counter = self._codes[code] = self._metrics.requests.labels(*self._identity, str(code))
-        return counter
+        tally = self._tally or self.tally
+        codes = tally.codes
+        codes[code] = codes.get(code, 0) + 1
+        tally.cpu_ns += cpu_ns
+        tally.seconds.observe(elapsed_ns)
