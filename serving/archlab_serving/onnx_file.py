@@ -42,7 +42,7 @@ class _Field(NamedTuple):
 
 
 def check_self_contained(data: bytes) -> None:
-    """Checks that no tensor is kept in a file beside the model's: ONNX Runtime would read it from the working directory.
+    """Checks that no tensor is kept in another file: ONNX Runtime would read it from the process's working directory.
 
     Raises:
         RefusedReleaseError: one is, or the file can't be read far enough to know.
