@@ -16,12 +16,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from . import __version__
+from . import operators
 from .errors import ServingError, UnavailableError
-from .model_file import Tensors
-from .repository import ServedModel
 from .rest import error_response
-from .runtime import TensorSpec
 from .server import Server
 from .settings import Settings
 
@@ -50,6 +47,7 @@ class App:
                 Route("/v2/models/{model}/ready", self._model_ready),
                 Route("/v2/models/{model}/versions/{version}", self._about_model),
                 Route("/v2/models/{model}/versions/{version}/ready", self._model_ready),
+                *operators.routes(lambda: self.server.watcher),
                 Route("/metrics", self._metrics),
             ],
             lifespan=self.lifespan,
@@ -91,57 +89,30 @@ class App:
         return self._server
 
     async def _about_server(self, _: Request) -> Response:
-        return _json({"name": "archlab-serving", "version": __version__, "extensions": ["binary_tensor_data"]})
+        return _json(self.server.about.server())
 
     async def _live(self, _: Request) -> Response:
         return _json({"live": True})
 
     async def _ready(self, _: Request) -> Response:
-        ready = self.server.watcher.ready
+        ready = self.server.about.ready
         return _json({"ready": ready}, 200 if ready else 503)
 
     async def _about_model(self, request: Request) -> Response:
-        served = self._select(request)
-        versions = self.server.watcher.loaded.models[served.release.model].by_version
-        tensors = await self.server.watcher.residency.describe(served.file)
-        return _json(_metadata(served, tensors, sorted(versions)))
+        return _json(await self.server.about.model(*_named(request)))
 
     async def _model_ready(self, request: Request) -> Response:
-        served = self._select(request)
-        ready = self.server.watcher.residency.will_answer(served.file)
-        about = {"name": served.release.model, "version": served.release.version, "ready": ready}
-        return _json(about, 200 if ready else 503)
+        about = self.server.about.model_ready(*_named(request))
+        return _json(about, 200 if about["ready"] else 503)
 
     async def _metrics(self, _: Request) -> Response:
         text = await asyncio.to_thread(self.server.metrics.text)
         return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")
 
-    def _select(self, request: Request) -> ServedModel:
-        parameters = request.path_params
-        return self.server.watcher.loaded.select(parameters["model"], parameters.get("version", ""))
 
-
-def _metadata(served: ServedModel, tensors: Tensors, versions: list[str]) -> dict[str, Any]:
-    release = served.release
-    return {
-        "name": release.model,
-        "versions": versions,
-        "platform": "archlab_table" if release.kind == "table" else "onnxruntime_onnx",
-        "inputs": [_tensor(spec) for spec in tensors.inputs],
-        "outputs": [_tensor(spec) for spec in tensors.outputs],
-        "parameters": {
-            "release": release.id,
-            "version": release.version,
-            "role": release.role,
-            "team": release.team,
-            "keys": list(release.keys),
-            "columns": [{"name": column.name, "source": column.source} for column in release.columns],
-        },
-    }
-
-
-def _tensor(spec: TensorSpec) -> dict[str, Any]:
-    return {"name": spec.name, "datatype": spec.datatype, "shape": spec.shape}
+def _named(request: Request) -> tuple[str, str]:
+    """Model and version of a path; no version is the champion's."""
+    return request.path_params["model"], request.path_params.get("version", "")
 
 
 def _json(document: dict[str, Any], status: int = 200) -> Response:

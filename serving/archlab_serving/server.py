@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+from .about import About
 from .engine import Engine
 from .metrics import Metrics
 from .prediction_log import PredictionLog
@@ -22,6 +23,7 @@ class Server:
         self.metrics = Metrics(settings, runtime)
         self.log = PredictionLog(settings.prediction_log, self.metrics)
         self.watcher = Watcher(settings, self.metrics)
+        self.about = About(self.watcher)
         self.engine = Engine(settings, self.watcher, self.metrics, self.log)
         self.endpoint = Endpoint(settings, self.engine)
         self._tasks: list[asyncio.Task[None]] = []
