@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from .errors import RefusedReleaseError, UnknownModelError
 from .feed import Release
+from .model_source import loadable
 from .protocol.datatypes import BY_ONNX
 
 INPUT, OUTPUT = "features", "prediction"
@@ -162,7 +163,8 @@ def _session(data: bytes, threads: int) -> ort.InferenceSession:
     options.enable_mem_pattern = False
     options.log_severity_level = 3
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    return ort.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+    with loadable(data) as source:
+        return ort.InferenceSession(source, options, providers=["CPUExecutionProvider"])
 
 
 def _spec(node: Any) -> TensorSpec:
