@@ -43,6 +43,10 @@ class Query(NamedTuple):
     """A mirrored request: nobody waits for the answer."""
     min_feed: int = -1
     min_snapshot: int = -1
+    deadline: float = 0.0
+    """When the caller stops waiting, by the monotonic clock in seconds; 0 is never."""
+    gone: Callable[[], bool] | None = None
+    """Whether the caller has hung up; asked before queued work begins."""
 
 
 class Engine:

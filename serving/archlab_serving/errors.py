@@ -7,6 +7,8 @@ class ServingError(Exception):
     """A request that can't be answered; the message goes to the caller."""
 
     status = 500
+    retry_after_s = 0
+    """When asking again may help, in whole seconds; 0 says nothing."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message)
@@ -49,10 +51,41 @@ class UnsupportedEncodingError(ServingError):
     status = 415
 
 
+class TooManyRequestsError(ServingError):
+    """The model's queue is full, or too long for the request's deadline; nothing was computed.
+
+    Args:
+        message: what was found.
+        retry_after_s: when the queue will have gone down, by what the model has answered lately; at least 1.
+    """
+
+    status = 429
+
+    def __init__(self, message: str, retry_after_s: int) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class CallerGoneError(ServingError):
+    """The caller hung up while the request was queued; nothing was computed, and nobody reads this answer."""
+
+    status = 499
+
+
+class DeadlineError(ServingError):
+    """The request's time was up before its turn came; nothing was computed."""
+
+    status = 504
+
+
 class UnavailableError(ServingError):
     """The server can't answer now; another replica, or this one later, may."""
 
     status = 503
+
+    def __init__(self, message: str, retry_after_s: int = 1) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
 
 
 class ConfigurationError(ValueError):

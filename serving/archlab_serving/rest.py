@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Coroutine, Mapping
+from functools import partial
 
 import orjson
 from starlette.types import Receive, Scope, Send
@@ -51,7 +53,7 @@ class Endpoint:
     async def _respond(self, headers: Headers, receive: Receive, model: str, version: str) -> Response:
         try:
             body = await self._body(headers, receive)
-            query = _query(headers, model, version)
+            query = _query(headers, model, version, partial(_hung_up, receive))
         except ServingError as error:
             self._engine.refuse(error)
             return error_response(error)
@@ -90,8 +92,8 @@ class Endpoint:
 def error_response(error: ServingError) -> Response:
     """The protocol's error object."""
     headers = [_JSON]
-    if error.status == 503:
-        headers.append((b"retry-after", b"1"))
+    if error.retry_after_s:
+        headers.append((b"retry-after", b"%d" % error.retry_after_s))
     return error.status, headers, orjson.dumps({"error": error.message})
 
 
@@ -110,7 +112,7 @@ def _ok(answer: Answer, request: InferRequest) -> Response:
     return 200, [_BINARY, (HEADER_LENGTH, b"%d" % json_length)], content
 
 
-def _query(headers: Headers, model: str, version: str) -> Query:
+def _query(headers: Headers, model: str, version: str, gone: Callable[[], bool]) -> Query:
     named = headers.get(b"x-archlab-version", b"").decode("latin-1")
     shadow = b"x-archlab-shadow" in headers
     return Query(
@@ -121,7 +123,33 @@ def _query(headers: Headers, model: str, version: str) -> Query:
         shadow,
         _sequence(headers, b"x-archlab-min-feed"),
         _sequence(headers, b"x-archlab-min-snapshot"),
+        _deadline(headers),
+        gone,
     )
+
+
+def _deadline(headers: Headers) -> float:
+    """When Envoy gives the request up, by the monotonic clock; 0 when it didn't say."""
+    text = headers.get(b"x-envoy-expected-rq-timeout-ms")
+    if text is None:
+        return 0.0
+    if not text.isdigit() or len(text) > 12:
+        shown = text.decode("latin-1")
+        raise BadRequestError(f"header x-envoy-expected-rq-timeout-ms is {shown!r}; whole milliseconds are needed")
+    return time.monotonic() + int(text) / 1000 if int(text) else 0.0
+
+
+def _hung_up(receive: Receive) -> bool:
+    """Looks without waiting: after the whole body a hang-up is all that is left to receive."""
+    message = receive()
+    if not isinstance(message, Coroutine):
+        return False
+    try:
+        message.send(None)
+    except StopIteration as received:
+        return bool(received.value["type"] == "http.disconnect")
+    message.close()
+    return False
 
 
 def _sequence(headers: Headers, name: bytes) -> int:

@@ -13,8 +13,10 @@ PREFIX = "ARCHLAB_SERVING_"
 _NUMBERS = (
     *("threads", "workers", "max_body_bytes", "max_rows", "max_concurrency"),
     *("max_model_bytes", "memory_limit_bytes", "load_timeout_s"),
+    *("max_batch_rows", "max_queue_rows", "queue_timeout_s"),
 )
 _LOADING = ("eager", "lazy")
+_SWITCH = ("on", "off")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,14 @@ class Settings:
     """How often feed and snapshot manifest are looked at."""
     inline_ms: float = 1.0
     """Longest inference that runs on the event loop's own thread, by the measurement made while loading."""
+    batching: str = "on"
+    """`on` computes requests together that wait for one model, where its measurement says that this saves time."""
+    max_batch_rows: int = 128
+    """Most rows that are computed together; a larger request is computed alone."""
+    max_queue_rows: int = 4096
+    """Most rows that wait for one model; more get 429."""
+    queue_timeout_s: float = 10.0
+    """Longest that a request waits for its turn, whatever its own deadline; then it gets 504."""
     loading: str = "eager"
     """`eager` loads what the feed names when it is read, `lazy` each file at its model's first request."""
     pinned: frozenset[str] = frozenset()
@@ -68,6 +78,7 @@ class Settings:
             snapshots=_path(environment, "SNAPSHOTS"),
             prediction_log=_path(environment, "PREDICTION_LOG"),
             loading=_choice(environment, "LOADING", _LOADING),
+            batching=_choice(environment, "BATCHING", _SWITCH),
             pinned=frozenset(environment.get(f"{PREFIX}PINNED", "").replace(",", " ").split()),
             **{
                 name: _positive(environment, name.upper())
