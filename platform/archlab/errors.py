@@ -55,6 +55,12 @@ class LabStateError(UserError):
     status = 409
 
 
+class PlacementError(UserError):
+    """The planner has no device for a model; the message says why."""
+
+    status = 409
+
+
 class RefusedError(UserError):
     """A policy decision said no; the message carries every reason."""
 

@@ -3,9 +3,9 @@ from __future__ import annotations
 import time
 
 import pytest
-from nvml import Card, Library
 
 from archlab_serving.nvml import Gpu, GpuSlice, gpus
+from nvml import Card, Library
 
 
 def test_without_a_driver_there_are_no_devices_and_it_is_known_at_once() -> None:

@@ -16,6 +16,7 @@ MODULES = (
     "doctor",
     "access",
     "models",
+    "devices",
     "batch",
     "clock",
     "money",

@@ -56,6 +56,7 @@ def models(context: typer.Context, lab: LabOption = None, as_json: JsonOption = 
 def show(model: str, lab: LabOption = None, as_json: JsonOption = False) -> None:
     """One model: its card, its versions with metrics and tags, what its callers can bring."""
     from archlab.lab import open_lab
+    from archlab.lab.devices import gain_of
     from archlab.lab.facts import versions_of
 
     found = open_lab(lab)
@@ -94,12 +95,21 @@ def show(model: str, lab: LabOption = None, as_json: JsonOption = False) -> None
     console.print(table("Versions", titles, rows, wrap=("asks callers for", "features looked up")))
     asked = ", ".join(c.name for c in card.columns if c.source == "request")
     console.print(f"\nWhat callers know when they ask: {asked}")
+    for fact in facts:
+        if gain := gain_of(fact.tags):
+            verdict = "gains" if gain.gains else "gains nothing"
+            console.print(f"Version {fact.version} {verdict} from a device: {gain.because}.")
 
 
 def set_model(
     model: str,
-    setting: Annotated[str, typer.Argument(help="mode, replicas, batch-every, canary or shadow")],
-    value: Annotated[str, typer.Argument(help="online|batch; 1 to 8; 30m, 6h, 1d; on, off or 0 to 100 percent")],
+    setting: Annotated[str, typer.Argument(help="mode, replicas, batch-every, canary, shadow or device")],
+    value: Annotated[
+        str,
+        typer.Argument(
+            help="online|batch; 1 to 8; 30m, 6h, 1d; on, off or 0 to 100 percent; a device: on, off, CLASS or PROFILE"
+        ),
+    ],
     lab: LabOption = None,
 ) -> None:
     """Change one model's deployment; takes effect without a failed request and survives a second `up`.

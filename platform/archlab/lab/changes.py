@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from archlab.errors import NotFoundError, UnavailableError, UserError
 from archlab.files import write_model
+from archlab.lab import devices
 from archlab.lab.clock import parse_span
 from archlab.lab.lab import Lab
 from archlab.lab.work import run_batch
@@ -25,6 +26,7 @@ SETTINGS = {
     "batch-every": "batch_every",
     "canary": "canary_percent",
     "shadow": "shadow_percent",
+    "device": "device",
 }
 """What a learner sets, and the override's field."""
 
@@ -63,13 +65,17 @@ def change_model(lab: Lab, model: str, change: ModelOverride, progress: Progress
 
     Raises:
         NotFoundError: there is no such model.
+        PlacementError: a device would be needed that the planner can't give; nothing is changed.
     """
     if model not in {m.name for m in lab.declared.models}:
         known = ", ".join(m.name for m in lab.declared.models)
         raise NotFoundError(f"There is no model {model!r} in this lab.", f"Models: {known}.")
     before = lab.overrides
     merged = before.models.get(model, ModelOverride()).model_copy(update=change.model_dump(exclude_none=True))
-    return apply_overrides(lab, before.model_copy(update={"models": {**before.models, model: merged}}), progress)
+    wanted = before.model_copy(update={"models": {**before.models, model: merged}})
+    if lab.declared.devices:
+        devices.check(lab.plan, _planned(lab, wanted), asking=model if change.device else "")
+    return apply_overrides(lab, wanted, progress)
 
 
 def follow_aliases(lab: Lab, model: str, progress: Progress) -> tuple[str, ...]:
@@ -144,7 +150,7 @@ def _aliases(lab: Lab) -> dict[str, dict[str, str]]:
 
 
 def _planned(lab: Lab, wanted: Overrides) -> Plan:
-    return layout(lab.name, lab.resolved, lab.identity.seed, wanted, challengers(lab))
+    return layout(lab.name, lab.resolved, lab.identity.seed, wanted, challengers(lab), devices.known(lab))
 
 
 def _fresh(old: Plan, new: Plan) -> list[tuple[str, str]]:

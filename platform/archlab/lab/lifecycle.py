@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from archlab import __version__, identity
 from archlab.errors import ArchlabError, ConflictError, LabStateError
 from archlab.files import write_atomic, write_model
-from archlab.lab import bento, seed, snapshot
+from archlab.lab import bento, devices, seed, snapshot
 from archlab.lab.changes import publish
 from archlab.lab.lab import Lab, lab_names, open_lab, read, remember, scenario_folder
 from archlab.lab.lock import exclusive
@@ -48,6 +48,7 @@ def up(
             _start(handle, progress)
         else:
             seed.seed(handle, progress)
+            devices.remeasure(handle)
             snapshot.save(folder)
             write_model(folder.identity, made.model_copy(update={"state": LabState.READY}))
     return handle
@@ -131,7 +132,8 @@ def _prepare(lab: Lab, progress: Progress) -> None:
         part.mkdir(parents=True, exist_ok=True, mode=0o700)
     load_scenario(lab.content / "scenario.yaml")
     publish(lab, lab.scenario)
-    write_model(folder.plan, layout(lab.name, lab.resolved, lab.identity.seed, lab.overrides, _challengers(folder)))
+    known, held = _challengers(folder), devices.remembered(lab)
+    write_model(folder.plan, layout(lab.name, lab.resolved, lab.identity.seed, lab.overrides, known, held))
     write_atomic(folder.root / "known_columns.json", seed.known_columns(lab))
     publish_bundle(folder)
     bento.ensure(folder, lab.plan, progress)

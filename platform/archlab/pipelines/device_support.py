@@ -13,10 +13,24 @@ from archlab.spec.devices import NodeSupport
 Shape = tuple[int, ...]
 
 MOVES = frozenset(
-    """
-    Cast Concat Constant ConstantOfShape Expand Flatten Gather Identity Pad Reshape Shape Slice Split Squeeze Transpose
-    Unsqueeze
-    """.split()
+    {
+        "Cast",
+        "Concat",
+        "Constant",
+        "ConstantOfShape",
+        "Expand",
+        "Flatten",
+        "Gather",
+        "Identity",
+        "Pad",
+        "Reshape",
+        "Shape",
+        "Slice",
+        "Split",
+        "Squeeze",
+        "Transpose",
+        "Unsqueeze",
+    }
 )
 """Operators that move or rename numbers and compute none."""
 

@@ -10,9 +10,9 @@ from archlab.spec.devices import MIB, DeclaredDevice, Device, DeviceBasis, Devic
 def inventory(declared: Sequence[DeclaredDevice], real: Sequence[Device]) -> tuple[Device, ...]:
     """What the planner may hand out: the scenario's devices, in its order.
 
-    A real device stands in for a declared one when its memory suffices: first one of the same product, otherwise the
-    smallest; it keeps the declared size, so that every learner plans with the same quota. Devices declared in slices are
-    emulated: nobody splits the cards of a learner's machine.
+    A real device stands in for a declared one when its memory suffices: one of the same product, else the smallest. It
+    keeps the declared size, so that every learner plans with the same quota. Devices declared in slices are emulated:
+    nobody splits the cards of a learner's machine.
     """
     free = sorted((d for d in real if not d.slices), key=lambda d: (d.memory_bytes, d.name))
     found = []

@@ -4,11 +4,11 @@ The rule, in order:
 
 1. What is placed stays where it is while that is still allowed. So a new device or a new wish moves nobody.
 2. The others by tier, then by memory (largest first), then by name; all replicas of a model or none.
-3. Each replica takes the tightest place that is allowed (best fit: least memory left over), by name where two are equal.
+3. Each replica takes the tightest place that is allowed (best fit: least memory left over), by name among equals.
 
-Allowed means: the class asked for; memory; one replica per MIG slice; exclusive holders alone on their device; teams that
-are kept apart not on one device, unless in slices of their own (hardware isolates those); and the replicas of one model on
-different cards, since a card fails as a whole.
+Allowed means: the class asked for; enough memory; one replica per MIG slice; exclusive holders alone on their device;
+teams that are kept apart not on one device, unless in slices of their own (hardware isolates those); replicas of one model
+on different cards, since a card fails as a whole.
 """
 
 from __future__ import annotations
@@ -122,7 +122,7 @@ def plan_devices(scenario: Scenario, facts: Facts | None = None) -> DevicePlan |
 
     Args:
         scenario: with the learner's overrides.
-        facts: inventory, gains and what is held; without them every declared device is emulated and nothing is measured.
+        facts: inventory, gains and what is held. Without them every device is emulated and nothing is measured.
     """
     if not scenario.devices:
         return None

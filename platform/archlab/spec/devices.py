@@ -213,7 +213,7 @@ class NodeSupport(Spec):
 
     @property
     def gains(self) -> bool:
-        """By work, not by number of nodes: a graph can have nine of eleven nodes supported and next to nothing to do."""
+        """By work and not by nodes: nine of eleven nodes may be supported, and next to nothing be left to compute."""
         return self.supported_flops >= max(GAIN_FLOPS, GAIN_SHARE * self.flops)
 
     def gain(self) -> Gain:
