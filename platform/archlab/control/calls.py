@@ -8,7 +8,7 @@ from pydantic import Field
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from archlab.control import batches, bill, clock, decisions, metrics, page, scores, snapshots, ticks
+from archlab.control import batches, bill, clock, decisions, metrics, page, repository, scores, snapshots, ticks
 from archlab.control.batches import Finished
 from archlab.control.decisions import Decided
 from archlab.control.edge import ANY, OPERATOR, Call, Handler, endpoint
@@ -189,6 +189,31 @@ def get_metrics(call: Call) -> Any:
     return Response(text, headers={"Content-Type": metrics.CONTENT_TYPE})
 
 
+def list_models(call: Call) -> Any:
+    """Model repository extension: what every replica has, merged."""
+    service, ready_only = call.service, call.json_object().get("ready") is True
+    states = repository.index(service.folder, service.desired.plan, service.feed.current(), ready_only=ready_only)
+    return [state._asdict() for state in states]
+
+
+def load_model(call: Call) -> Any:
+    """Model repository extension: every replica that should have the model loads it."""
+    return _on_replicas(call, repository.load)
+
+
+def unload_model(call: Call) -> Any:
+    """Model repository extension: no replica answers for the model until it is loaded again."""
+    return _on_replicas(call, repository.unload)
+
+
+def _on_replicas(call: Call, command: repository.Command) -> Any:
+    service, parameters = call.service, call.json_object().get("parameters") or {}
+    if not isinstance(parameters, dict):
+        raise UserError("'parameters' must be an object.", "See docs/interfaces.md, Control.")
+    command(service.folder, service.desired.plan, service.feed.current(), call.path["model"], parameters)
+    return {}
+
+
 def post_login_code(call: Call) -> Any:
     """A one-time code for the caller's own token."""
     code = call.service.logins.issue(call.token)
@@ -238,6 +263,9 @@ CALLS: tuple[tuple[str, str, Handler, str | None], ...] = (
     ("GET", "/lines", get_lines, ANY),
     ("GET", "/cost", get_cost, ANY),
     ("GET", "/metrics", get_metrics, ANY),
+    ("POST", "/repository/index", list_models, OPERATOR),
+    ("POST", "/repository/models/{model}/load", load_model, OPERATOR),
+    ("POST", "/repository/models/{model}/unload", unload_model, OPERATOR),
     ("POST", "/login-codes", post_login_code, ANY),
 )
 """Method, path, handler, role (None: no token needed)."""

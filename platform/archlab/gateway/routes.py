@@ -22,6 +22,8 @@ INFERENCE_TRY_S = 2.4
 """Leaves time for a second replica when the first one hangs."""
 REGISTRY_TIMEOUT_S = 120.0
 CONTROL_TIMEOUT_S = 60.0
+REPOSITORY = "/v2/repository/"
+"""The protocol's model repository extension, for operators: control asks every replica."""
 
 
 def routes(plan: Plan) -> Message:
@@ -37,6 +39,9 @@ def routes(plan: Plan) -> Message:
             _platform("registry", {"path_separated_prefix": "/mlflow"}, "registry", REGISTRY_TIMEOUT_S),
             _platform("control", {"path": "/control"}, "control", CONTROL_TIMEOUT_S, prefix_rewrite="/"),
             _platform("control", {"prefix": "/control/"}, "control", CONTROL_TIMEOUT_S, prefix_rewrite="/"),
+            _platform(
+                "repository", {"prefix": REPOSITORY}, "control", CONTROL_TIMEOUT_S, prefix_rewrite="/repository/"
+            ),
             _missing("no-model", {"prefix": "/v2/models/"}, "No model of that name is deployed."),
             _missing("no-route", {"prefix": "/"}, "Nothing answers under this path."),
         ],
