@@ -122,8 +122,8 @@ def _ask(folder: LabFolder, server: Replica, target: str, body: bytes) -> tuple[
         status, answer = send(
             folder.socket(server.name), "POST", target, _HEADERS, body=body, timeout_s=_LOAD_TIMEOUT_S
         )
-    except ArchlabError as error:
-        return 503, f"{server.name}: {error.message.rstrip('.')}"
+    except ArchlabError:
+        return 503, f"{server.name}: does not answer"
     return None if status == 200 else (status, f"{server.name}: {_message(status, answer)}")
 
 
@@ -137,8 +137,8 @@ def _ask_index(folder: LabFolder, server: Replica) -> Index:
             body=b"{}",
             timeout_s=_INDEX_TIMEOUT_S,
         )
-    except ArchlabError as error:
-        return error.message.rstrip(".")
+    except ArchlabError:
+        return "does not answer"
     if status != 200:
         return _message(status, answer)
     states = [ModelState(**state) for state in json.loads(answer)]
