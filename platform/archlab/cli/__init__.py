@@ -24,6 +24,7 @@ MODULES = (
     "load",
     "questions",
     "gradebook",
+    "exam",
     "tour",
 )
 

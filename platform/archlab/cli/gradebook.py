@@ -27,7 +27,7 @@ class Format(StrEnum):
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     group = typer.Typer(help="What was answered: shown, checked, judged again.", no_args_is_help=True)
-    for command in (show, verify, regrade, export):
+    for command in (show, verify, report, regrade, export):
         group.command()(command)
     app.add_typer(group, name="gradebook")
     app.command()(regrade)
@@ -105,6 +105,25 @@ def regrade(
     console.print(table("Judged again", columns, rows, right=("#", "points", "points now"), wrap=("now",)))
     differing = sum(not r.agrees for r in found)
     console.print(f"\n{differing} of {len(found)} differ." if found else "\nNothing differs.", highlight=False)
+
+
+def report(
+    blueprint: Annotated[
+        str | None, typer.Option("--blueprint", metavar="EXAM", help="Domains of one exam, e.g. PMLE.")
+    ] = None,
+    lab: LabOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """What you practised, by competency and by the domains of exams, and where to practise what is missing."""
+    from archlab.cli.results import item_facts, show_items
+    from archlab.grading.blueprints import Item
+
+    practice = open_practice(lab)
+    items = [Item(s.question, s.spent > 0, s.points, s.question.points) for s in practice.sheet()]
+    if as_json:
+        emit_json(item_facts(items, practice.pack.questions, blueprint))
+    else:
+        show_items(items, practice.pack.questions, blueprint)
 
 
 def export(

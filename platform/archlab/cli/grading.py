@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 from archlab.cli.console import console
 
 if TYPE_CHECKING:
+    from archlab.grading.exams import Exams
     from archlab.grading.practice import Practice
     from archlab.lab import Lab
-    from archlab.spec.grading import Evidence
+    from archlab.spec.grading import Evidence, Question
 
 WIDTH = 100
 COLOURS = {"correct": "green", "partial": "yellow", "incorrect": "red", "blocked": "cyan", "invalid": "magenta"}
@@ -23,6 +24,22 @@ def open_practice(name: str | None) -> Practice:
 
     found = open_lab(name)
     return Practice(load(found.content), found.folder.root, lambda: _collect(found))
+
+
+def open_exams(name: str | None) -> Exams:
+    """The exams of a lab."""
+    from archlab.grading.content import load
+    from archlab.grading.exams import Exams
+    from archlab.lab import open_lab
+
+    found = open_lab(name)
+    return Exams(load(found.content), found.folder.root, lambda: _collect(found))
+
+
+def question_markdown(asked: Question) -> str:
+    """Text and options."""
+    options = "\n".join(f"- `{o.key}`  {o.text if o.text != o.key else ''}" for o in asked.options)
+    return f"{asked.text}\n\n{options}"
 
 
 def panel(markdown: str, title: str, colour: str) -> None:

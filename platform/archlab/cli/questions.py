@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from archlab.cli.console import JsonOption, LabOption, console, emit_json, table
-from archlab.cli.grading import COLOURS, coloured, open_practice, panel
+from archlab.cli.grading import COLOURS, coloured, open_practice, panel, question_markdown
 
 if TYPE_CHECKING:
     from archlab.grading.practice import Outcome, Practice
@@ -128,8 +128,7 @@ def _state(stand: Standing) -> str:
 def _show_question(stand: Standing) -> None:
     asked = stand.question
     title = f"{asked.title}  ·  {asked.kind.value}  ·  {asked.points} points  ·  {asked.minutes} min"
-    options = "\n".join(f"- `{o.key}`  {o.text if o.text != o.key else ''}" for o in asked.options)
-    panel(f"{asked.text}\n\n{options}", title, "blue")
+    panel(question_markdown(asked), title, "blue")
     console.print(f"[dim]{_how(stand)}[/]")
     console.print(f"[dim]Competencies: {', '.join(asked.competencies)}   Exams: {', '.join(asked.domains)}[/]")
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from archlab.errors import UserError
 from archlab.grading import grade as judging
 from archlab.grading.content import Pack
+from archlab.grading.scoring import SPENDING
 from archlab.grading.sittings import Sitting
 from archlab.spec.gradebook import Mark
 from archlab.spec.grading import Evidence, Question, QuestionKind, Verdict
@@ -18,6 +19,18 @@ Get = Callable[[str], Evidence]
 def marks(pack: Pack, get: Get, sitting: Sitting) -> tuple[Mark, ...]:
     """What each question earned, in the order of the exam."""
     return tuple(_mark(pack, get, sitting, name) for name in sitting.started.questions)
+
+
+def explanation(pack: Pack, get: Get, mark: Mark) -> str:
+    """A judged question's explanation with the learner's own figures; empty when there is none to give."""
+    if not mark.evidence or mark.verdict not in SPENDING:
+        return ""
+    try:
+        question, evidence = pack.question(mark.question), get(mark.evidence)
+    except UserError:
+        return ""
+    truth = judging.ask(pack.truth(question), evidence, evidence.variant)
+    return "" if isinstance(truth, judging.Grade) else judging.explain(question.explanation, truth.facts)
 
 
 def _mark(pack: Pack, get: Get, sitting: Sitting, name: str) -> Mark:
@@ -55,7 +68,7 @@ def _picture(question: Question, sitting: Sitting) -> str | None:
     experiment comes later; a state by the picture taken when it was handed in, or else by the last one in time.
     """
     answered = sitting.answers.get(question.id)
-    last = sitting.pictures[-1] if sitting.pictures else None
+    last = sitting.pictures[-1]
     if question.kind is QuestionKind.STATE:
         return answered.evidence if answered else last
     if answered is None:

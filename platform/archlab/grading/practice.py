@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from archlab.grading import answers
+from archlab.grading import answers, moments
 from archlab.grading import grade as judging
 from archlab.grading.content import Pack
 from archlab.grading.gradebook import Gradebook
@@ -35,9 +35,9 @@ class Outcome:
     """Shown once the question is settled."""
 
 
-def open_book(lab: Path) -> Gradebook:
+def open_book(lab: Path, now: moments.Now = moments.now) -> Gradebook:
     """The gradebook in a lab's folder, signed by the lab's own key."""
-    return Gradebook(lab / "gradebook.jsonl", lab / "keys" / "gradebook.pem")
+    return Gradebook(lab / "gradebook.jsonl", lab / "keys" / "gradebook.pem", now)
 
 
 class Practice:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 from archlab.errors import ConflictError, NotFoundError
@@ -19,7 +19,7 @@ class Sitting:
     answers: Mapping[str, ExamAnswered]
     """The last answer in time to each question."""
     pictures: tuple[str, ...]
-    """Digests of the evidence taken in time, oldest first; the one taken at the end included."""
+    """Digests of the evidence taken in time, oldest first; those of its start and end included."""
     clock: tuple[ExamClock, ...]
     finished: ExamFinished | None
     used: timedelta
@@ -94,7 +94,7 @@ def read(entries: Sequence[Entry], exam: str, now: Moment | None = None) -> Sitt
     clock = _Clock(timedelta(minutes=started.minutes), started, moments=[started])
     answers: dict[str, ExamAnswered] = {}
     spent: dict[str, timedelta] = {}
-    pictures: list[str] = []
+    pictures = [started.evidence]
     turns: list[ExamClock] = []
     finished: ExamFinished | None = None
     late = 0
@@ -130,6 +130,11 @@ def read(entries: Sequence[Entry], exam: str, now: Moment | None = None) -> Sitt
         irregularities=irregularities(clock.moments),
         late=late,
     )
+
+
+def with_picture(sitting: Sitting, evidence: str) -> Sitting:
+    """The same, with the picture that is taken at its end; empty: without one."""
+    return replace(sitting, pictures=(*sitting.pictures, evidence)) if evidence else sitting
 
 
 def names(entries: Sequence[Entry]) -> tuple[str, ...]:

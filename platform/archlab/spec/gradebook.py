@@ -79,6 +79,8 @@ class ExamStarted(Line):
     selection_seed: int
     """Decided which questions were drawn."""
     variant: Variant
+    evidence: Sha256
+    """The lab as the exam found it."""
     pack: str = ""
     """Digest of the instructor's pack; empty without one."""
     seat: str = ""

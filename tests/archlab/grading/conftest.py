@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from archlab.grading.content import Pack, load
+from archlab.grading.exams import Exams
 from archlab.grading.practice import Practice
-from archlab.spec.grading import Evidence
-from synthetic import World
+from clocks import Clocks, Laboratory
 
 QUESTIONS = """\
 format: archlab/questions/v1
@@ -112,21 +112,6 @@ def pack(folder: Path) -> Pack:
     return load(folder)
 
 
-class Laboratory:
-    """A lab whose days a test lets pass."""
-
-    def __init__(self) -> None:
-        self.days = 0
-        self.seed = 1
-        self.taken = 0
-
-    def collect(self) -> Evidence:
-        """Evidence as it is now."""
-        self.taken += 1
-        world = World(seed=self.seed)
-        return world.evidence([world.day(n) for n in range(self.days)])
-
-
 @pytest.fixture
 def laboratory() -> Laboratory:
     return Laboratory()
@@ -148,3 +133,13 @@ def advance(laboratory: Laboratory) -> Advance:
         laboratory.days += days
 
     return move
+
+
+@pytest.fixture
+def clocks() -> Clocks:
+    return Clocks()
+
+
+@pytest.fixture
+def exams(pack: Pack, laboratory: Laboratory, tmp_path: Path, clocks: Clocks) -> Exams:
+    return Exams(pack, tmp_path / "lab", laboratory.collect, clocks.now)
