@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +81,32 @@ def test_a_changed_file_is_refused(lab: Lab) -> None:
     blob = lab.feed.parent / entry["path"]
     blob.write_bytes(blob.read_bytes() + b"\0")
     assert refusal(lab, entry) == "digest"
+
+
+def test_a_file_that_is_too_large_is_not_read(lab: Lab) -> None:
+    release = published(lab, lab.onnx())
+    size = (lab.feed.parent / release.path).stat().st_size
+    read_blob(lab.feed.parent, release, size)
+    with pytest.raises(RefusedReleaseError, match=f"has {size} bytes; .*MAX_MODEL_BYTES allows {size - 1}") as caught:
+        read_blob(lab.feed.parent, release, size - 1)
+    assert caught.value.reason == "size"
+
+
+def test_a_pipe_in_the_files_place_is_refused_without_waiting(lab: Lab) -> None:
+    entry = lab.onnx()
+    (lab.feed.parent / entry["path"]).unlink()
+    os.mkfifo(lab.feed.parent / entry["path"])
+    assert refusal(lab, entry) == "unreadable"
+
+
+def test_an_unchanged_entry_becomes_the_same_release(lab: Lab) -> None:
+    one, two = lab.onnx("1"), lab.onnx("2", role="challenger")
+    lab.publish(one, two)
+    before = read_feed(lab.feed, POOL)
+    lab.publish(one, {**two, "signature": one["signature"]})
+    after = read_feed(lab.feed, POOL, before)
+    assert after.releases[0] is before.releases[0]
+    assert after.releases[1] != before.releases[1]
 
 
 def test_a_missing_file_is_refused(lab: Lab) -> None:
