@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from . import __version__
-from .runtime import TensorSpec
+from .runtime import OnnxModel, TensorSpec
 from .watcher import Watcher
 
 
@@ -40,7 +40,8 @@ class About:
         served = self._watcher.loaded.select(model, version)
         versions = self._watcher.loaded.models[served.release.model].by_version
         tensors = await self._watcher.residency.describe(served.file)
-        release = served.release
+        release, backend = served.release, served.file.backend
+        lease = backend.lease if isinstance(backend, OnnxModel) else None
         return {
             "name": release.model,
             "versions": sorted(versions),
@@ -54,6 +55,7 @@ class About:
                 "team": release.team,
                 "keys": list(release.keys),
                 "columns": [{"name": column.name, "source": column.source} for column in release.columns],
+                **({"device": lease.describe()} if lease else {}),
             },
         }
 

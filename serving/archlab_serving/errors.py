@@ -101,7 +101,7 @@ class RefusedReleaseError(Exception):
 
     Args:
         reason: one of `unreadable`, `path`, `size`, `digest`, `key`, `signature`, `decision`, `external-data`,
-            `contract`, `inputs`; a metric's label.
+            `contract`, `inputs`, `device_memory`; a metric's label.
         message: what was found.
     """
 

@@ -6,6 +6,7 @@ import time
 from typing import NamedTuple
 
 from . import heap, onnx_file
+from .devices import Devices
 from .feed import Release, read_blob
 from .runtime import OnnxModel, Table, load_onnx, load_table
 from .settings import Settings
@@ -49,22 +50,23 @@ def read(release: Release, settings: Settings) -> Contents:
     return Contents(data, need_bytes, time.monotonic() - started)
 
 
-def make(release: Release, contents: Contents, settings: Settings) -> Made:
-    """The session, or the table.
+def make(release: Release, contents: Contents, settings: Settings, devices: Devices) -> Made:
+    """The session, or the table; with device memory for a model that is on a device.
 
-    `memory_bytes` of a session is how much the heap in use grew while it was made, but at least the file's size; loads
-    that overlap are counted in each other's growth. Where the heap can't be asked, and for tables, which live in
-    Python's own memory, it is the estimate.
+    `memory_bytes` of a session is how much the heap in use grew while it was made, but at least the file's size.
+    Where the heap can't be asked, and for tables, which live in Python's own memory, it is the estimate. The caller
+    takes the estimate too for loads that overlapped, since each would count the other's growth.
 
     Raises:
-        RefusedReleaseError: ONNX Runtime can't load or run it, or it doesn't keep the contract.
+        RefusedReleaseError: ONNX Runtime can't load or run it, it doesn't keep the contract, or its device is full.
     """
     started, before = time.monotonic(), heap.in_use_bytes()
     backend: Backend
     if release.kind == "table":
         backend, memory_bytes = load_table(release, contents.data), contents.need_bytes
     else:
-        backend = load_onnx(release, contents.data, threads=settings.threads, inline_ms=settings.inline_ms)
+        lease = devices.lease(release.model, release.version, contents.need_bytes)
+        backend = load_onnx(release, contents.data, threads=settings.threads, inline_ms=settings.inline_ms, lease=lease)
         memory_bytes = max(heap.in_use_bytes() - before, len(contents.data)) if before else contents.need_bytes
     if memory_bytes >= _TRIMMED_BYTES:
         heap.give_back()

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from .devices import Assignment
 from .errors import UnavailableError
 from .feed import Release
 from .loading import Backend
@@ -41,7 +42,17 @@ class ModelFile:
     """
 
     __slots__ = (
-        *("__weakref__", "_when_idle", "answering", "backend", "champion", "closed", "failure", "last_used"),
+        *(
+            "__weakref__",
+            "_when_idle",
+            "answering",
+            "assignment",
+            "backend",
+            "champion",
+            "closed",
+            "failure",
+            "last_used",
+        ),
         *("loading", "measured", "memory_bytes", "pinned", "release", "retired", "tensors", "wanted_idle"),
     )
 
@@ -49,6 +60,8 @@ class ModelFile:
         self.release = release
         self.pinned = pinned
         self.backend: Backend | None = None
+        self.assignment: Assignment | None = None
+        """Its device when its place was made; None for the CPU."""
         self.memory_bytes = 0
         """What it takes; once it has been loaded, what it will take."""
         self.measured = False

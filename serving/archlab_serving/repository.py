@@ -184,6 +184,8 @@ class Loader:
             return error
 
     def _served(self, release: Release, before: ServedModel | None) -> ServedModel:
+        if before is not None and not self._stays_put(before):
+            before = None
         if before is not None and before.release == release:
             return before
         if before is not None and _content(before.release) == _content(release):
@@ -192,6 +194,10 @@ class Loader:
         else:
             file = self._residency.file(release)
         return ServedModel(release, file, ModelMetrics(self._metrics, release.team, release.model, release.version))
+
+    def _stays_put(self, served: ServedModel) -> bool:
+        """Whether it is on the device, or the CPU, that it is to be on."""
+        return served.file.assignment == self._residency.devices.placements.of(served.release.model)
 
     def _warm(self, served: ServedModel, previous: Loaded) -> bool:
         """Whether it takes the place of something in memory, so that its callers must not wait for it."""

@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 
 from . import loading
+from .devices import Devices
 from .errors import RefusedReleaseError, ServingError, UnavailableError
 from .feed import Release
 from .loading import Backend, Contents, Made
@@ -42,6 +43,7 @@ class Residency:
         self._metrics = metrics
         self._threads = ThreadPoolExecutor(_LOADERS, thread_name_prefix="model-loader")
         self._reaper = ThreadPoolExecutor(1, thread_name_prefix="model-reaper")
+        self.devices = Devices(settings.devices)
         self._resident: set[ModelFile] = set()
         self._taken = 0
         """Bytes of what is in memory and of what is being made."""
@@ -49,6 +51,8 @@ class Residency:
         self._shown: dict[tuple[str, str], ModelFile] = {}
         self._making: dict[ModelFile, bool] = {}
         """Sessions being made; True where another was being made meanwhile."""
+        self._measuring = False
+        """Not from the first load on, which brings ONNX Runtime's own tables with it."""
         self._changed = asyncio.Event()
         self._waiting = 0
         self._unloaded: set[str] = set()
@@ -62,6 +66,7 @@ class Residency:
         """A place for the release's file, which is not read yet."""
         file = ModelFile(release, pinned=release.model in self._settings.pinned, when_idle=self._left)
         file.closed = release.model in self._unloaded
+        file.assignment = self.devices.placements.of(release.model)
         return file
 
     async def load(self, file: ModelFile) -> None:
@@ -174,11 +179,14 @@ class Residency:
             self._making[other] = True
         self._making[file] = len(self._making) > 0
         try:
-            made: Made = await loop.run_in_executor(self._threads, loading.make, release, contents, self._settings)
+            made: Made = await loop.run_in_executor(
+                self._threads, loading.make, release, contents, self._settings, self.devices
+            )
         finally:
             self._taken -= need
             overlapped = self._making.pop(file)
-        if overlapped:
+        if overlapped or not self._measuring:
+            self._measuring = True
             return made._replace(memory_bytes=need)
         file.measured = True
         return made

@@ -17,6 +17,7 @@ import onnxruntime as ort
 import orjson
 from numpy.typing import NDArray
 
+from .devices import CPU, CUDA, Lease, Provider, order_by_bus, providers
 from .errors import RefusedReleaseError, UnknownModelError
 from .feed import Release
 from .model_source import loadable
@@ -49,15 +50,20 @@ class OnnxModel:
         columns: width of the input matrix of the columnar contract; 0 for a tensor model.
         threads: ONNX Runtime's intra-op threads.
         inline_ms: longest inference that may keep the event loop's thread.
+        lease: its device memory; None for a model that is on no device.
 
     Raises:
         RefusedReleaseError: the graph doesn't keep the contract, or has tensors that the protocol can't carry.
     """
 
-    __slots__ = ("_names", "_run", "_session", "inline_rows", "inputs", "outputs")
+    __slots__ = ("_names", "_run", "_session", "inline_rows", "inputs", "lease", "outputs")
 
-    def __init__(self, data: bytes, columns: int, *, threads: int, inline_ms: float) -> None:
-        self._session = _session(data, threads)
+    def __init__(
+        self, data: bytes, columns: int, *, threads: int, inline_ms: float, lease: Lease | None = None
+    ) -> None:
+        wanted = providers(lease, ort.get_available_providers() if lease else ())
+        self._session = _session(data, threads, wanted)
+        self.lease = lease
         self._run = self._session.run
         self.inputs = tuple(_spec(node) for node in self._session.get_inputs())
         self.outputs = tuple(_spec(node) for node in self._session.get_outputs())
@@ -67,6 +73,10 @@ class OnnxModel:
         self._names = [output.name for output in self.outputs]
         self.inline_rows = self._measure(columns, inline_ms) if columns else 0
         """Most rows whose inference is short enough for the event loop's thread; 0 when that isn't known."""
+        if lease is not None:
+            lease.provider = self._session.get_providers()[0]
+            if columns and lease.provider == CUDA:
+                lease.nodes = _profiled(data, wanted, columns)
 
     def run(self, feeds: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
         """The outputs in their order, for one array per input."""
@@ -119,14 +129,16 @@ class Table:
             raise UnknownModelError(f"batch run {self.run} has no row for {'|'.join(self.keys)} = {error}") from error
 
 
-def load_onnx(release: Release, data: bytes, *, threads: int, inline_ms: float) -> OnnxModel:
+def load_onnx(
+    release: Release, data: bytes, *, threads: int, inline_ms: float, lease: Lease | None = None
+) -> OnnxModel:
     """The session of a verified file.
 
     Raises:
         RefusedReleaseError: ONNX Runtime can't load or run it, or it doesn't keep the contract.
     """
     try:
-        return OnnxModel(data, len(release.columns), threads=threads, inline_ms=inline_ms)
+        return OnnxModel(data, len(release.columns), threads=threads, inline_ms=inline_ms, lease=lease)
     except RefusedReleaseError:
         raise
     except Exception as error:  # ONNX Runtime's exceptions share no base of their own
@@ -155,7 +167,9 @@ def _check_table(found: tuple[Any, ...], expected: tuple[Any, ...]) -> None:
         raise ValueError(f"holds {found}, expected {expected}")
 
 
-def _session(data: bytes, threads: int) -> ort.InferenceSession:
+def _session(data: bytes, threads: int, wanted: Sequence[Provider]) -> ort.InferenceSession:
+    if wanted != [CPU]:
+        order_by_bus()
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
@@ -164,7 +178,13 @@ def _session(data: bytes, threads: int) -> ort.InferenceSession:
     options.log_severity_level = 3
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     with loadable(data) as source:
-        return ort.InferenceSession(source, options, providers=["CPUExecutionProvider"])
+        return ort.InferenceSession(source, options, providers=list(wanted))
+
+
+def _profiled(data: bytes, wanted: Sequence[Provider], columns: int) -> dict[str, int]:
+    from .device_profile import node_providers, one_row
+
+    return node_providers(data, wanted, {INPUT: one_row(columns)})
 
 
 def _spec(node: Any) -> TensorSpec:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from .about import About
+from .device_metrics import DeviceMetrics
 from .engine import Engine
 from .metrics import Metrics
 from .prediction_log import PredictionLog
@@ -24,6 +25,7 @@ class Server:
         self.log = PredictionLog(settings.prediction_log, self.metrics)
         self.watcher = Watcher(settings, self.metrics)
         self.about = About(self.watcher)
+        self.metrics.registry.register(DeviceMetrics(self.watcher.residency.devices))
         self.engine = Engine(settings, self.watcher, self.metrics, self.log)
         self.endpoint = Endpoint(settings, self.engine)
         self._tasks: list[asyncio.Task[None]] = []

@@ -31,6 +31,8 @@ class Settings:
     public_key: Path
     snapshots: Path | None = None
     prediction_log: Path | None = None
+    devices: Path | None = None
+    """File with the replica's devices and what is on them."""
     threads: int = 1
     """ONNX Runtime's intra-op threads."""
     workers: int = 2
@@ -77,6 +79,7 @@ class Settings:
             public_key=Path(_required(environment, "PUBLIC_KEY")),
             snapshots=_path(environment, "SNAPSHOTS"),
             prediction_log=_path(environment, "PREDICTION_LOG"),
+            devices=_path(environment, "DEVICES"),
             loading=_choice(environment, "LOADING", _LOADING),
             batching=_choice(environment, "BATCHING", _SWITCH),
             pinned=frozenset(environment.get(f"{PREFIX}PINNED", "").replace(",", " ").split()),

@@ -95,7 +95,8 @@ class Watcher:
     async def _refresh_feed(self) -> None:
         async with self._feed_lock:
             stamp = _stamp(self._settings.feed)
-            if stamp is None or (stamp == self._feed_stamp and time.monotonic() < self._retry_at):
+            moved = self.residency.devices.changed()
+            if stamp is None or (stamp == self._feed_stamp and not moved and time.monotonic() < self._retry_at):
                 return
             try:
                 checked = await asyncio.get_running_loop().run_in_executor(self._thread, self._check)
@@ -107,6 +108,7 @@ class Watcher:
             self._feed_stamp = stamp
 
     def _check(self) -> Checked:
+        self.residency.devices.read()
         self._feed = read_feed(self._settings.feed, self._settings.pool, self._feed)
         return self._loader.check(self._feed, self.loaded)
 
