@@ -212,6 +212,15 @@ def order_by_bus() -> None:
     os.environ.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
 
 
+def settle(lease: Lease, wanted: Sequence[Provider], provider: str) -> None:
+    """Notes what computes the session: ONNX Runtime goes over to the CPU when CUDA's libraries are missing."""
+    lease.provider = provider
+    if provider == CPU and wanted != [CPU]:
+        logger.warning(
+            "%s is there, but CUDA can't be used (ONNX Runtime says why): computing on the CPU", _name(lease)
+        )
+
+
 def _device(entry: Mapping[str, Any]) -> Device:
     basis = entry["basis"]
     if basis not in (REAL, EMULATED):

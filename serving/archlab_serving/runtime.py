@@ -17,7 +17,7 @@ import onnxruntime as ort
 import orjson
 from numpy.typing import NDArray
 
-from .devices import CPU, CUDA, Lease, Provider, order_by_bus, providers
+from .devices import CPU, CUDA, Lease, Provider, order_by_bus, providers, settle
 from .errors import RefusedReleaseError, UnknownModelError
 from .feed import Release
 from .model_source import loadable
@@ -74,7 +74,7 @@ class OnnxModel:
         self.inline_rows = self._measure(columns, inline_ms) if columns else 0
         """Most rows whose inference is short enough for the event loop's thread; 0 when that isn't known."""
         if lease is not None:
-            lease.provider = self._session.get_providers()[0]
+            settle(lease, wanted, self._session.get_providers()[0])
             if columns and lease.provider == CUDA:
                 lease.nodes = _profiled(data, wanted, columns)
 

@@ -14,6 +14,7 @@ from archlab.gateway.configuration import GatewayFiles
 from archlab.gateway.program import envoy_program
 from archlab.settings import LabFolder
 from archlab.spec.plan import Plan, Role, Unit
+from archlab.targets import devices
 
 GRACE_S = 10
 """How long a server finishes what it has begun."""
@@ -118,6 +119,7 @@ def server(folder: LabFolder, unit: Unit, index: int) -> Command:
         "ARCHLAB_SERVING_SNAPSHOTS": str(folder.snapshots / "current.json"),
         "ARCHLAB_SERVING_PUBLIC_KEY": str(folder.keys / "release.pub.pem"),
         "ARCHLAB_SERVING_PREDICTION_LOG": str(folder.predictions / f"{unit.name}-{index}.jsonl"),
+        "ARCHLAB_SERVING_DEVICES": str(devices.path(folder, unit.name, index)),
         "ARCHLAB_SERVING_THREADS": "1",
         **(_bento(folder) if bento else {}),
     }

@@ -19,7 +19,7 @@ from archlab.gateway.rollout import roll_out
 from archlab.settings import LabFolder
 from archlab.spec.job import Job, JobResult
 from archlab.spec.plan import Endpoints, Observation, Plan, Progress, Role
-from archlab.targets import logs, observation, ports, processes, running
+from archlab.targets import devices, logs, observation, ports, processes, running
 from archlab.targets.base import OnEvent
 from archlab.targets.commands import Commands, LocalCommands, Program, programs
 from archlab.targets.convergence import Convergence
@@ -52,6 +52,7 @@ class LocalTarget:
     def apply(self, plan: Plan, progress: Progress) -> None:
         """Converge to the plan; see `archlab.targets.base.Target`."""
         _prepare(self.folder, plan)
+        devices.write(self.folder, plan)
         config = self._configuration(plan)
         files = GatewayFiles.of(self.folder)
         write(config, files, frozenset({"bootstrap.json"}))
