@@ -76,8 +76,8 @@ def _memory(holders: Sequence[Holder]) -> Metric:
     for holder in holders:
         key = (holder.model, holder.version, holder.device.name, holder.device.basis)
         sums[key] = sums.get(key, 0) + holder.bytes
-    for key, total in sorted(sums.items()):
-        family.add_metric(key, total)
+    for names, total in sorted(sums.items()):
+        family.add_metric(names, total)
     return family
 
 
@@ -102,7 +102,7 @@ def _readings(device: Device, gpu: Gpu | None) -> list[Reading]:
         Reading("DCGM_FI_DEV_MEM_COPY_UTIL", "Memory utilization, percent", gpu.copy_percent),
         Reading("DCGM_FI_DEV_POWER_USAGE", "Power draw, W", gpu.power_w),
     )
-    return [*_memory_readings(gpu.used_bytes, gpu.free_bytes), *(r for r in optional if r.value is not None)]
+    return [*_memory_readings(gpu.used_bytes, gpu.free_bytes), *optional]
 
 
 def _memory_readings(used: int, free: int) -> list[Reading]:
@@ -117,7 +117,8 @@ def _cards(readings: Sequence[tuple[Device, list[Reading]]]) -> Iterator[Metric]
     for device, figures in readings:
         gpu = str(device.index) if device.basis == REAL else device.name
         labels = [gpu, device.uuid, device.name, device.product, device.profile, device.basis]
-        for figure in figures:
-            family = families.setdefault(figure.name, GaugeMetricFamily(figure.name, figure.about, labels=_CARD))
-            family.add_metric(labels, figure.value)
+        for name, about, value in figures:
+            if value is not None:
+                family = families.setdefault(name, GaugeMetricFamily(name, about, labels=_CARD))
+                family.add_metric(labels, value)
     yield from families.values()

@@ -11,6 +11,7 @@ import importlib
 import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 logger = logging.getLogger("archlab_serving")
@@ -100,7 +101,7 @@ def _slices(nvml: Any, card: Any) -> Iterator[GpuSlice]:
     if mode is None or mode[0] != nvml.NVML_DEVICE_MIG_ENABLE:
         return
     for number in range(nvml.nvmlDeviceGetMaxMigDeviceCount(card)):
-        handle = _optional(nvml, lambda number=number: nvml.nvmlDeviceGetMigDeviceHandleByIndex(card, number))
+        handle = _optional(nvml, partial(nvml.nvmlDeviceGetMigDeviceHandleByIndex, card, number))
         if handle is not None:
             name, memory = _text(nvml.nvmlDeviceGetName(handle)), nvml.nvmlDeviceGetMemoryInfo(handle)
             profile = name.rpartition("MIG ")[2]

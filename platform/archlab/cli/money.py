@@ -77,7 +77,7 @@ def _row(m: ModelScore) -> tuple[str, ...]:
 def cost(
     lab: LabOption = None,
     by: Annotated[
-        str, typer.Option(help="Columns to add up by: model, mode, kind, team, resource, day.")
+        str, typer.Option(help="Columns to add up by: model, mode, kind, team, resource, basis, day.")
     ] = "model,mode,kind",
     as_json: JsonOption = False,
 ) -> None:
@@ -96,6 +96,8 @@ def cost(
         f"\ntotal {usd(bill['total_nanousd'])} = {bill['total_nanousd']:,} nano-dollars; "
         f"recomputed from the raw records {bill['recomputed_nanousd']:,}: {agrees}"
     )
+    if bill["emulated_nanousd"]:
+        console.print(f"of it {usd(bill['emulated_nanousd'])} for emulated devices, which are reserved and never used")
 
 
 def _signed(nanousd: int) -> str:

@@ -20,7 +20,7 @@ from archlab.ledger import grouping
 from archlab.policy import chain
 from archlab.spec.airline import Tick
 from archlab.spec.base import Spec, UtcTime
-from archlab.spec.money import Usage
+from archlab.spec.money import Basis, Usage
 
 
 class Lease(Spec):
@@ -176,6 +176,7 @@ def get_cost(call: Call) -> Any:
         "total_nanousd": total,
         "recomputed_nanousd": again,
         "agrees": total == again,
+        "emulated_nanousd": sum(line.cost_nanousd for line in lines if line.basis is Basis.EMULATED),
         "overflow": [{**o.interval._asdict(), "quantity": o.quantity} for o in beyond],
     }
 

@@ -114,6 +114,7 @@ def apply_overrides(lab: Lab, wanted: Overrides, progress: Progress) -> tuple[st
     lab.control.post("/releases/reconcile", {})
     _await_loaded(lab, scenario, moved)
     lab.target.apply(plan, progress)
+    devices.await_taken(lab, old_plan, plan)
     lab.control.post("/releases/reconcile", {"retire": True})
     return diff(old_plan, plan)
 

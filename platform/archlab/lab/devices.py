@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Mapping
+from typing import NamedTuple
 
 from pydantic import ValidationError
 
-from archlab.errors import ArchlabError, PlacementError
+from archlab.errors import ArchlabError, PlacementError, UnavailableError
 from archlab.files import write_model
 from archlab.lab.lab import Lab
 from archlab.plan.inventory import inventory
@@ -29,6 +31,18 @@ from archlab.spec.plan import Plan
 from archlab.spec.scenario import ModelOverride
 
 SUPPORT_TAG = "archlab.device_support"
+TAKEN_WITHIN_S = 30.0
+_ON_DEVICE = re.compile(r"^archlab_model_device\{(?P<labels>[^}]*)\}\s+1", re.MULTILINE)
+_LABEL = re.compile(r'(\w+)="([^"]*)"')
+
+
+class Spot(NamedTuple):
+    """One model of one replica on one device or slice."""
+
+    model: str
+    device: str
+    unit: str
+    replica: str
 
 
 def real_devices() -> tuple[Device, ...]:
@@ -103,6 +117,38 @@ def check(before: Plan, after: Plan, *, asking: str = "") -> None:
         denied = said.model == asking and (said.outcome is Outcome.REFUSED or said.code is Code.NOT_ONLINE)
         if lost or denied:
             raise PlacementError(f"{said.text} Nothing was changed.", _remedy(said))
+
+
+def taken(exposition: str) -> set[Spot]:
+    """What servers hold on devices, from the lab's metrics."""
+    found = set()
+    for match in _ON_DEVICE.finditer(exposition):
+        labels = dict(_LABEL.findall(match["labels"]))
+        found.add(Spot(labels["model"], labels["device"], labels["unit"], labels["replica"]))
+    return found
+
+
+def await_taken(lab: Lab, before: Plan, after: Plan) -> None:
+    """Until servers hold what was placed anew.
+
+    Raises:
+        UnavailableError: one does not; it goes on computing on the CPU, and its log says why.
+    """
+    new = _spots(after) - _spots(before)
+    deadline = time.monotonic() + TAKEN_WITHIN_S
+    while missing := new and new - taken(lab.control.text("/metrics")):
+        if time.monotonic() > deadline:
+            spot = min(missing)
+            raise UnavailableError(
+                f"{spot.unit}-{spot.replica} has not put {spot.model} on {spot.device} within {TAKEN_WITHIN_S:.0f} s.",
+                f"See why: archlab logs {spot.unit}. Undo it: archlab set {spot.model} device off",
+            )
+        time.sleep(0.1)
+
+
+def _spots(plan: Plan) -> set[Spot]:
+    placed = plan.devices.placements if plan.devices else ()
+    return {Spot(p.model, p.slice or p.device, p.unit, str(p.replica)) for p in placed}
 
 
 def _remedy(said: Explanation) -> str:

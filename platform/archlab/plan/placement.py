@@ -7,8 +7,8 @@ The rule, in order:
 3. Each replica takes the tightest place that is allowed (best fit: least memory left over), by name among equals.
 
 Allowed means: the class asked for; enough memory; one replica per MIG slice; exclusive holders alone on their device;
-teams that are kept apart not on one device, unless in slices of their own (hardware isolates those); replicas of one model
-on different cards, since a card fails as a whole.
+teams that are kept apart not on one device, unless in slices of their own (hardware isolates those); each replica of a
+model on another card, since a card fails as a whole.
 """
 
 from __future__ import annotations
@@ -189,7 +189,7 @@ def _stays_on_cpu(need: Need) -> Explanation | None:
         text = f"stays on the CPU: it gains nothing from a device, because {need.gain.because}."
         return _said(need, Outcome.REFUSED, Code.NO_GAIN, text)
     if not need.online:
-        text = "holds no device: its answers come from a table. It gets its place back when it is online."
+        text = "holds no device: its answers come from a table. It asks for one again when it is online."
         return _said(need, Outcome.CPU, Code.NOT_ONLINE, text)
     return None
 
@@ -210,7 +210,7 @@ def _settle(board: _Board, need: Need) -> Explanation:
     for replica in missing:
         found = _best(board, need)
         if found is None:
-            refusal = _refusal(board, need, replica)
+            refusal = _refusal(board, need)
             board.placed = [p for p in board.placed if p.model != need.model]
             return refusal
         board.placed.append(_placement(need, replica, found))
@@ -249,7 +249,7 @@ def _where(board: _Board, need: Need, *, stayed: bool) -> str:
     return f"{', '.join(spots)}: {rule}, {_mib(need.memory_bytes)} each; {need.gain.because}.{note}"
 
 
-def _refusal(board: _Board, need: Need, replica: int) -> Explanation:
+def _refusal(board: _Board, need: Need) -> Explanation:
     """The obstacle of each place, the one that most places share first; the code is the first one's."""
     met: dict[Code, list[Place]] = {}
     for found in board.places:
@@ -258,7 +258,8 @@ def _refusal(board: _Board, need: Need, replica: int) -> Explanation:
     ranked = sorted(met, key=lambda c: (c is Code.CLASS, -len(met[c]), c.value))
     code = ranked[0] if ranked else Code.CLASS
     parts = [_obstacle(board, need, c, met[c]) for c in ranked if c is not Code.CLASS or len(ranked) == 1]
-    which = f"replica {replica} of {need.replicas}: " if need.replicas > 1 else ""
+    count = sum(p.model == need.model for p in board.placed)
+    which = f"{count} of its {need.replicas} replicas find a place, for the next " if need.replicas > 1 else ""
     return _said(need, Outcome.REFUSED, code, f"stays on the CPU: {which}{'; '.join(parts) or 'there is no device'}.")
 
 

@@ -22,6 +22,9 @@ from archlab.spec.scenario import Mode, ModelOverride
         ("shadow", "on", ModelOverride(shadow_percent=100)),
         ("shadow", "off", ModelOverride(shadow_percent=0)),
         ("shadow", "5", ModelOverride(shadow_percent=5)),
+        ("device", "on", ModelOverride(device="on")),
+        ("device", "nvidia-l4", ModelOverride(device="nvidia-l4")),
+        ("device", "1g.5gb", ModelOverride(device="1g.5gb")),
     ],
 )
 def test_a_setting_becomes_an_override(setting: str, value: str, change: ModelOverride) -> None:
@@ -37,6 +40,7 @@ def test_a_setting_becomes_an_override(setting: str, value: str, change: ModelOv
         ("replicas", "many", "replicas can't be 'many'"),
         ("canary", "101", "canary can't be '101'"),
         ("shadow", "maybe", "shadow can't be 'maybe'"),
+        ("device", "8g.5gb", "device can't be '8g.5gb'"),
         ("batch-every", "often", "is not a span of time"),
     ],
 )

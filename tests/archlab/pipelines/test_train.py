@@ -14,6 +14,7 @@ import pytest
 from archlab import settings
 from archlab.errors import NotFoundError
 from archlab.pipelines import evaluate, export, recipes, train
+from archlab.pipelines.device_support import node_support
 from archlab.pipelines.recipes import Recipe
 from archlab.pipelines.train import Trained
 
@@ -71,6 +72,14 @@ def test_the_exported_file_is_the_one_that_was_measured(name: str, made: Mapping
     _, held_out = evaluate.read(recipe(name), frame(name, made))
     answers = export.predict(onnx, held_out.features)
     assert evaluate.measure(recipe(name), answers, held_out.actual) == pytest.approx(card.value)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_a_card_declares_of_devices_is_what_its_file_measures(name: str, made: Mapping[str, Trained]) -> None:
+    import onnx
+
+    support = node_support(onnx.load(str(made[name].onnx)))
+    assert support.gains == recipe(name).card.gains_from_device, support.gain().because
 
 
 @pytest.mark.parametrize("name", HONEST)

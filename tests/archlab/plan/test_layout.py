@@ -1,14 +1,20 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from archlab.errors import SpecError, UserError
 from archlab.plan.difference import diff
+from archlab.plan.inventory import inventory
 from archlab.plan.layout import layout
+from archlab.plan.placement import Facts
+from archlab.spec.devices import DeviceBasis, Gain
 from archlab.spec.plan import Backend, Plan, Role, Shadow
 from archlab.spec.scenario import Mode, ModelOverride, Overrides, Pool, Scenario
 
@@ -156,3 +162,83 @@ def test_changes_in_words(scenario: Scenario) -> None:
         "remove the route of congestion",
         "limit team ops to 1 requests a second",
     }
+
+
+def with_devices(scenario: Scenario) -> Scenario:
+    tree = scenario.model_dump()
+    price = {"effective": scenario.starts, "nanousd": 1}
+    tree["prices"]["prices"] = [
+        *tree["prices"]["prices"],
+        {"resource": "device", **price},
+        {"resource": "device_slice", **price},
+    ]
+    tree["devices"] = [
+        {"name": f"l4-{n}", "device_class": "nvidia-l4", "product": "NVIDIA L4", "memory_mib": 1000} for n in range(3)
+    ]
+    return Scenario.model_validate(tree)
+
+
+GAINS = {"delay": Gain(gains=True, basis="measured", because="it multiplies matrices")}
+
+
+def test_devices_are_part_of_the_plan_where_a_scenario_has_any(scenario: Scenario) -> None:
+    assert layout("lab", scenario, 1, Overrides()).devices is None
+    equipped = with_devices(scenario)
+    idle = layout("lab", equipped, 1, Overrides()).devices
+    assert idle
+    assert idle.placements == ()
+    wish = Overrides(models={"delay": ModelOverride(device="nvidia-l4")})
+    facts = Facts(inventory(equipped.devices, ()), GAINS)
+    plan = layout("lab", equipped, 1, wish, devices=facts)
+    assert plan.devices
+    assert [(p.unit, p.replica, p.device) for p in plan.devices.placements] == [
+        ("online", 0, "l4-0"),
+        ("online", 1, "l4-1"),
+        ("online", 2, "l4-2"),
+    ]
+    assert Plan.model_validate_json(plan.model_dump_json()) == plan
+    again = replace(facts, held=plan.devices.placements)
+    assert diff(plan, layout("lab", equipped, 1, wish, devices=again)) == ()
+
+
+def test_devices_in_words(scenario: Scenario) -> None:
+    equipped = with_devices(scenario)
+    facts = Facts(inventory(equipped.devices, ()), GAINS)
+
+    def plan(wish: str, replicas: int, facts: Facts = facts) -> Plan:
+        wanted = Overrides(models={"delay": ModelOverride(device=wish, replicas=replicas)})
+        return layout("lab", equipped, 1, wanted, devices=facts)
+
+    off, one, two = plan("off", 2), plan("on", 1), plan("on", 2)
+    assert diff(off, two) == (
+        "reserve l4-0 (emulated NVIDIA L4, 512 MiB) for replica 0 of delay",
+        "reserve l4-1 (emulated NVIDIA L4, 512 MiB) for replica 1 of delay",
+    )
+    assert diff(two, off) == ("free l4-0, held by replica 0 of delay", "free l4-1, held by replica 1 of delay")
+    assert "free l4-1, held by replica 1 of delay" in diff(two, one)
+    there = tuple(d.model_copy(update={"basis": DeviceBasis.REAL}) for d in facts.inventory[1:])
+    assert diff(one, plan("on", 1, Facts(there, GAINS))) == (
+        "move replica 0 of delay from l4-0 to l4-1 (real NVIDIA L4, 512 MiB)",
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"device_apart": [["ops", "nobody"]]}, "device_apart names team 'nobody'"),
+        ({"devices": [0, 0]}, "two devices share a name"),
+        ({"devices": [0, 1]}, "nvidia-l4 and nvidia-t4 can't both be priced as device"),
+        ({"prices": "none"}, "nvidia-l4 has no price: device is missing"),
+    ],
+)
+def test_devices_that_can_not_be_declared(scenario: Scenario, change: dict[str, Any], said: str) -> None:
+    tree = with_devices(scenario).model_dump()
+    first = tree["devices"][0]
+    others = [first, {**first, "name": "t4-0", "device_class": "nvidia-t4"}]
+    if "devices" in change:
+        tree["devices"] = [others[index] for index in change["devices"]]
+    if "prices" in change:
+        tree["prices"] = scenario.prices.model_dump()
+    tree.update({"device_apart": change["device_apart"]} if "device_apart" in change else {})
+    with pytest.raises(ValidationError, match=said):
+        Scenario.model_validate(tree)

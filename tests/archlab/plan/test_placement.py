@@ -217,8 +217,8 @@ def test_replicas_of_one_model_never_share_a_card() -> None:
     assert said(plan, "a") == (
         Outcome.REFUSED,
         Code.ANTI_AFFINITY,
-        "a stays on the CPU: replica 1 of 3: another replica of it is on l4-1, and replicas of one model never share a"
-        " card; it needs 512 MiB and the largest hole on l4-0 is 0 MiB.",
+        "a stays on the CPU: 1 of its 3 replicas find a place, for the next another replica of it is on l4-1, and"
+        " replicas of one model never share a card; it needs 512 MiB and the largest hole on l4-0 is 0 MiB.",
     )
     assert spots(plan) == {"b": ["l4-0"]}, "what a refused model held for a moment is free again"
 
@@ -246,7 +246,7 @@ def test_a_model_that_asks_for_nothing_is_told_whether_it_would_gain() -> None:
     assert [e.text for e in plan.explanations] == [
         "a runs on the CPU: no device was asked for; it would gain, because it multiplies matrices.",
         "b runs on the CPU: no device was asked for; it would not gain, because it walks trees.",
-        "c holds no device: its answers come from a table. It gets its place back when it is online.",
+        "c holds no device: its answers come from a table. It asks for one again when it is online.",
     ]
     assert {e.outcome for e in plan.explanations} == {Outcome.CPU}
 

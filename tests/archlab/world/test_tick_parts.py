@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import orjson
@@ -13,21 +14,24 @@ from hypothesis import strategies as st
 
 from archlab.errors import UserError
 from archlab.ledger.lines import lines, overflow
+from archlab.plan.inventory import inventory
 from archlab.plan.layout import layout
 from archlab.plan.loading import load_scenario
+from archlab.plan.placement import Facts
 from archlab.plan.resolve import override
 from archlab.settings import scenarios_root
 from archlab.spec.airline import Answer, Label, Timeliness
 from archlab.spec.business import Ask, ModelCard
+from archlab.spec.devices import Device, DeviceBasis, Gain
 from archlab.spec.grading import BatchRun
-from archlab.spec.money import LineKind, Resource, UsageKind
+from archlab.spec.money import Basis, LineKind, Resource, UsageKind
 from archlab.spec.release import Column, FeatureSnapshot, ViewSnapshot
 from archlab.spec.scenario import Mode, ModelOverride, Overrides, Scenario
 from archlab.world.batching import due_runs
 from archlab.world.calling import Question, World, judge
 from archlab.world.digest import tick_digest
 from archlab.world.freshness import cadence
-from archlab.world.metering import Interval, Meter, read_meters, taken, usage
+from archlab.world.metering import Interval, Meter, device_milliseconds, read_meters, taken, usage
 from archlab.world.schedule import batch_due, ticks
 
 START = datetime(2013, 12, 2, 8, tzinfo=UTC)
@@ -232,3 +236,34 @@ def test_a_ticks_usage(scenario: Scenario) -> None:
     bill = lines(found, scenario.prices)
     assert {line.kind for line in bill if not line.model} == {LineKind.SHARED}
     assert overflow(found) == []
+
+
+def test_a_device_is_paid_for_while_it_is_held(scenario: Scenario) -> None:
+    gain = Gain(gains=True, basis="measured", because="it multiplies matrices")
+    wish = Overrides(models={"arrival-delay": ModelOverride(device="on")})
+    facts = Facts(inventory(scenario.devices, ()), {"arrival-delay": gain})
+    plan = layout("lab", scenario, 1, wish, devices=facts)
+    assert plan.devices
+    held = {p.device: p for p in plan.devices.placements}
+    found = usage(Interval(START, START + TICK), scenario, plan, {}, [], Counter())
+    by_resource = {u.resource: u for u in found if u.resource in (Resource.DEVICE, Resource.DEVICE_SLICE)}
+    share, part = by_resource[Resource.DEVICE], by_resource[Resource.DEVICE_SLICE]
+    assert share.quantity == -(-1_800_000 * 512 // 23_034)
+    assert part.quantity == 1_800_000
+    assert {(u.kind, u.basis, u.model) for u in (share, part)} == {
+        (UsageKind.RESERVED, Basis.EMULATED, "arrival-delay")
+    }
+    assert {share.unit, part.unit} == {"online-0", "online-1"}
+    bill = {line.resource: line for line in lines(found, scenario.prices) if line.basis is Basis.EMULATED}
+    assert {line.kind for line in bill.values()} == {LineKind.IDLE}, "nothing is known to have used it"
+    assert bill[Resource.DEVICE_SLICE].cost_nanousd == 210_000_000
+    alone = held["l4-0"].model_copy(update={"exclusive": True})
+    assert device_milliseconds(1000, alone, plan.devices.device("l4-0")) == 1000
+    real = layout("lab", scenario, 1, wish, devices=replace(facts, inventory=_really_there(facts.inventory)))
+    assert {u.basis for u in usage(Interval(START, START + TICK), scenario, real, {}, [], Counter())} == {
+        Basis.MODELLED
+    }
+
+
+def _really_there(devices: tuple[Device, ...]) -> tuple[Device, ...]:
+    return tuple(d.model_copy(update={"basis": DeviceBasis.REAL, "uuid": f"GPU-{d.name}"}) for d in devices)
