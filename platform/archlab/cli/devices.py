@@ -33,7 +33,7 @@ def devices(
     from archlab.plan.inventory import unused
 
     found, real = open_lab(lab), real_devices()
-    plan = _plan(found, _wishes(what_if or []))
+    plan = _plan(found, wishes(what_if or []))
     spare = unused(plan.inventory if plan else (), real)
     models = _models(found, plan)
     if as_json:
@@ -50,28 +50,33 @@ def devices(
         )
 
 
-def _wishes(texts: list[str]) -> dict[str, str]:
+def wishes(texts: list[str]) -> dict[str, str]:
+    """Models and the devices that they would ask for, as typed.
+
+    Raises:
+        UserError: something else was typed.
+    """
     from archlab.errors import UsageError
     from archlab.lab.changes import parse_change
 
-    wishes = {}
+    found = {}
     for text in texts:
         model, equals, wish = text.partition("=")
         if not equals:
             raise UsageError(f"--what-if {text!r} has no =.", "Write --what-if MODEL=on, MODEL=CLASS or MODEL=off.")
-        wishes[model] = str(parse_change("device", wish).device)
-    return wishes
+        found[model] = str(parse_change("device", wish).device)
+    return found
 
 
-def _plan(lab: Lab, wishes: dict[str, str]) -> DevicePlan | None:
+def _plan(lab: Lab, wanted: dict[str, str]) -> DevicePlan | None:
     """What would be planned now; what was planned last while the lab is down."""
     from archlab.errors import LabStateError
     from archlab.lab import devices as known
 
     try:
-        return known.what_if(lab, wishes)
+        return known.what_if(lab, wanted)
     except LabStateError:
-        if wishes:
+        if wanted:
             raise
         return lab.plan.devices
 
@@ -98,14 +103,14 @@ def _document(
 ) -> dict[str, Any]:
     return {
         "what_if": what_if,
-        "devices": [_device(d, plan) for d in plan.inventory] if plan else [],
+        "devices": [device_facts(d, plan) for d in plan.inventory] if plan else [],
         "undeclared": [d.model_dump(mode="json") for d in spare],
         "models": models,
     }
 
 
-def _device(device: Device, plan: DevicePlan) -> dict[str, Any]:
-    """With what is reserved: of a slice that is taken, all of it."""
+def device_facts(device: Device, plan: DevicePlan) -> dict[str, Any]:
+    """A device with what is reserved on it: of a slice that is taken, all of it."""
     holders = [p for p in plan.placements if p.device == device.name]
     sizes = {s.name: s.memory_bytes for s in device.slices}
     used = sum(sizes[p.slice] if p.slice else device.memory_bytes if p.exclusive else p.memory_bytes for p in holders)
@@ -120,7 +125,7 @@ def _device(device: Device, plan: DevicePlan) -> dict[str, Any]:
 
 
 def _print_devices(plan: DevicePlan | None, spare: tuple[Device, ...]) -> None:
-    rows = [_line(_device(d, plan)) for d in plan.inventory] if plan else []
+    rows = [_line(device_facts(d, plan)) for d in plan.inventory] if plan else []
     rows += [
         (d.name, d.device_class, d.product, "real", mib(d.memory_bytes), "", "", "not declared: unused") for d in spare
     ]
