@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,8 +25,8 @@ from archlab.control.store import Store
 from archlab.control.times import to_us
 from archlab.errors import ArchlabError
 
-KEPT = 100_000
-"""Newest rows of each model; older ones go."""
+KEPT = 50_000
+"""Newest rows of each version's live answers, and of its answers to copies; older ones go."""
 MAX_ROWS = 128
 """Of one request."""
 JOINED_WITHIN_US = 600_000_000
@@ -43,23 +44,23 @@ CREATE TABLE series (
   requests INTEGER NOT NULL DEFAULT 0, errors INTEGER NOT NULL DEFAULT 0,
   pairs INTEGER NOT NULL DEFAULT 0, abs_difference REAL NOT NULL DEFAULT 0, UNIQUE (model, version, shadow)
 );
+-- the id of a copy is that of its original plus one
 CREATE TABLE predictions (
-  model TEXT NOT NULL, correlation TEXT NOT NULL, row INTEGER NOT NULL, shadow INTEGER NOT NULL,
-  series INTEGER NOT NULL, subject TEXT, asked_us INTEGER, t_us INTEGER NOT NULL, us INTEGER NOT NULL,
-  status INTEGER NOT NULL, prediction REAL, joined INTEGER NOT NULL DEFAULT 0,
-  PRIMARY KEY (model, correlation, row, shadow)
+  id INTEGER PRIMARY KEY, series INTEGER NOT NULL, row INTEGER NOT NULL, subject TEXT, asked_us INTEGER,
+  t_us INTEGER NOT NULL, us INTEGER NOT NULL, status INTEGER NOT NULL, prediction REAL, unjoined INTEGER NOT NULL
+);
+CREATE INDEX predictions_by_time ON predictions (series, t_us);
+CREATE INDEX predictions_unjoined ON predictions (t_us) WHERE unjoined;
+CREATE TABLE subjects (
+  series INTEGER NOT NULL, subject TEXT NOT NULL, asked_us INTEGER NOT NULL, PRIMARY KEY (series, subject, asked_us)
 ) WITHOUT ROWID;
-CREATE INDEX predictions_by_time ON predictions (model, t_us);
-CREATE INDEX predictions_by_subject ON predictions (series, subject, asked_us);
-CREATE INDEX predictions_unjoined ON predictions (model, t_us) WHERE shadow = 1 AND joined = 0;
 CREATE TRIGGER counted AFTER INSERT ON predictions WHEN NEW.row = 0 BEGIN
   UPDATE series SET requests = requests + 1, errors = errors + (NEW.status <> 200) WHERE id = NEW.series;
 END;
 """
 
 _INSERT = """
-INSERT INTO predictions (model, correlation, row, shadow, series, subject, asked_us, t_us, us, status, prediction)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+INSERT INTO predictions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT DO UPDATE SET series = excluded.series, subject = excluded.subject, asked_us = excluded.asked_us,
   t_us = excluded.t_us, us = excluded.us, status = excluded.status, prediction = excluded.prediction
 WHERE excluded.t_us > t_us
@@ -68,27 +69,21 @@ WHERE excluded.t_us > t_us
 _COUNT_PAIRS = """
 UPDATE series SET pairs = series.pairs + new.pairs, abs_difference = series.abs_difference + new.difference FROM (
   SELECT copy.series AS id, count(*) AS pairs, total(abs(copy.prediction - live.prediction)) AS difference
-  FROM predictions AS copy INDEXED BY predictions_unjoined
-  JOIN predictions AS live
-    ON live.model = copy.model AND live.correlation = copy.correlation AND live.row = copy.row AND live.shadow = 0
+  FROM predictions AS copy INDEXED BY predictions_unjoined JOIN predictions AS live ON live.id = copy.id - 1
   JOIN series AS ours ON ours.id = copy.series JOIN series AS theirs ON theirs.id = live.series
-  WHERE copy.shadow = 1 AND copy.joined = 0 AND copy.status = 200 AND live.status = 200
-    AND ours.version <> theirs.version
+  WHERE copy.unjoined AND copy.status = 200 AND live.status = 200 AND ours.version <> theirs.version
   GROUP BY copy.series
 ) AS new WHERE new.id = series.id
 """
 
 _MARK_JOINED = """
-UPDATE predictions INDEXED BY predictions_unjoined SET joined = 1
-WHERE shadow = 1 AND joined = 0 AND (t_us < ? OR EXISTS (
-  SELECT 1 FROM predictions AS live WHERE live.model = predictions.model AND live.correlation = predictions.correlation
-    AND live.row = predictions.row AND live.shadow = 0
-))
+UPDATE predictions INDEXED BY predictions_unjoined SET unjoined = 0
+WHERE unjoined AND (t_us < ? OR EXISTS (SELECT 1 FROM predictions AS live WHERE live.id = predictions.id - 1))
 """
 
 _FORGET = """
-DELETE FROM predictions WHERE model = ?1 AND t_us < (
-  SELECT t_us FROM predictions WHERE model = ?1 ORDER BY t_us DESC LIMIT 1 OFFSET ?2
+DELETE FROM predictions WHERE series = ?1 AND t_us < (
+  SELECT t_us FROM predictions WHERE series = ?1 ORDER BY t_us DESC LIMIT 1 OFFSET ?2
 )
 """
 
@@ -105,19 +100,30 @@ TableKeys = Callable[[str], Sequence[str]]
 
 
 class Row(NamedTuple):
-    """One row of one request, as it goes into the database; `series` comes later."""
+    """One row of one request."""
 
     model: str
+    version: str
+    shadow: bool
     correlation: str
     row: int
-    shadow: bool
-    version: str
     subject: str | None
     asked_us: int | None
     t_us: int
     us: int
     status: int
     prediction: float | None
+
+    @property
+    def series(self) -> tuple[str, str, bool]:
+        """What it is counted under."""
+        return self.model, self.version, self.shadow
+
+    @property
+    def id(self) -> int:
+        """The same whenever it is read: 62 bits of a digest, and one for a copy."""
+        name = f"{self.model}\0{self.correlation}\0{self.row}".encode()
+        return int.from_bytes(blake2b(name, digest_size=8).digest()) >> 2 << 1 | self.shadow
 
 
 class Predictions:
@@ -127,7 +133,7 @@ class Predictions:
         path: of the database; one that can't be read is made anew from the logs.
         logs: folder of the servers' logs.
         table_keys: asked only about requests that do not say what they are about.
-        kept: newest rows of each model.
+        kept: newest rows of each series.
     """
 
     def __init__(self, path: Path, logs: Path, table_keys: TableKeys, kept: int = KEPT) -> None:
@@ -140,7 +146,7 @@ class Predictions:
         """Grows whenever something new was read."""
 
     def take_in(self, within_s: float = 1.0) -> bool:
-        """Read what is new for at most that long; whether there is more."""
+        """Read what is new for about that long; whether there is more."""
         deadline = time.monotonic() + within_s
         with self._lock:
             for path in sorted(self._logs.glob("*.jsonl")):
@@ -173,14 +179,14 @@ class Predictions:
         """Rows and position in one transaction: a line is either read and kept, or neither."""
         rows, damaged = parsed(piece.lines, self._table_keys)
         with self._store.write() as db:
-            series = {key: _series(db, key) for key in {(row.model, row.version, row.shadow) for row in rows}}
-            stored = [(*row[:4], series[row.model, row.version, row.shadow], *row[5:]) for row in rows]
-            db.executemany(_INSERT, stored)
+            series = {key: _series(db, key) for key in {row.series for row in rows}}
+            db.executemany(_INSERT, [(row.id, series[row.series], *row[4:], row.shadow) for row in rows])
+            about = {(series[row.series], row.subject, row.asked_us or 0) for row in rows if row.subject}
+            db.executemany("INSERT OR IGNORE INTO subjects VALUES (?, ?, ?)", about)
             if rows:
                 db.execute(_COUNT_PAIRS)
                 db.execute(_MARK_JOINED, (max(row.t_us for row in rows) - JOINED_WITHIN_US,))
-                for model in {row.model for row in rows}:
-                    db.execute(_FORGET, (model, self._kept))
+                db.executemany(_FORGET, [(key, self._kept) for key in series.values()])
             db.execute(_MOVE, {"name": name, **piece.position._asdict(), "damaged": damaged})
         self.changes += 1
 
@@ -219,15 +225,10 @@ def _rows(record: Mapping[str, Any], table_keys: TableKeys) -> list[Row]:
     predictions = [None if value is None else float(value) for value in record["prediction"]][:MAX_ROWS] or [None]
     subjects, asked_us = _about(model, request_id, record["keys"], len(predictions), table_keys)
     correlation, t_us = str(record.get("correlation_id") or request_id), to_us(datetime.fromisoformat(record["t"]))
-    shadow, version, us, status = (
-        bool(record["shadow"]),
-        str(record["version"]),
-        int(record["us"]),
-        record.get("status", OK),
-    )
+    fixed = str(record["version"]), bool(record["shadow"]), correlation
+    measured = t_us, int(record["us"]), int(record.get("status", OK))
     return [
-        Row(model, correlation, n, shadow, version, subjects[n], asked_us, t_us, us, int(status), prediction)
-        for n, prediction in enumerate(predictions)
+        Row(model, *fixed, n, subjects[n], asked_us, *measured, prediction) for n, prediction in enumerate(predictions)
     ]
 
 

@@ -72,9 +72,10 @@ def kept(tmp_path: Path) -> Kept:
 def test_a_request_is_a_row_that_says_what_it_was_about(kept: Kept) -> None:
     kept.append(line(1, "20131202-UA1-EWR"))
     kept.take_in()
-    columns = "model, correlation, row, shadow, subject, asked_us, us, status, prediction"
-    (row,) = kept.ask(f"SELECT {columns} FROM predictions")
-    assert row == (MODEL, "c1", 0, 0, "20131202-UA1-EWR", 1385974800_000_000, 100, 200, 0.25)
+    columns = "model, version, row, shadow, subject, asked_us, us, status, prediction"
+    (row,) = kept.ask(f"SELECT {columns} FROM predictions JOIN series ON series.id = series")
+    assert row == (MODEL, "1", 0, 0, "20131202-UA1-EWR", 1385974800_000_000, 100, 200, 0.25)
+    assert kept.ask("SELECT subject, asked_us FROM subjects") == [("20131202-UA1-EWR", 1385974800_000_000)]
 
 
 @pytest.mark.parametrize(
@@ -146,10 +147,10 @@ def test_a_pair_needs_two_answers_of_two_versions(kept: Kept) -> None:
     kept.append(line(4, shadow=True))
     kept.take_in()
     assert kept.series["2", 1] == (4, 1, 0, 0.0)
-    assert kept.ask("SELECT correlation FROM predictions WHERE shadow = 1 AND joined = 0") == [("c4",)]
+    assert kept.ask("SELECT subject FROM predictions WHERE unjoined") == [("F4",)]
     kept.append(line(60 * 20))
     kept.take_in()
-    assert kept.ask("SELECT correlation FROM predictions WHERE shadow = 1 AND joined = 0") == []
+    assert kept.ask("SELECT subject FROM predictions WHERE unjoined") == []
 
 
 def test_damaged_lines_are_counted_and_passed_over(kept: Kept) -> None:
@@ -165,7 +166,7 @@ def test_only_the_newest_of_each_model_are_kept(tmp_path: Path) -> None:
     kept.take_in()
     kept.append(line(50))
     kept.take_in()
-    counts = dict(kept.ask("SELECT model, count(*) FROM predictions GROUP BY model"))
+    counts = dict(kept.ask("SELECT model, count(*) FROM predictions JOIN series ON series.id = series GROUP BY model"))
     assert counts == {MODEL: 11, "flight-time": 1}
     assert kept.ask(f"SELECT requests FROM series WHERE model = '{MODEL}'") == [(51,)]
 
