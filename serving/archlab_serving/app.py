@@ -69,7 +69,7 @@ class App:
         """Starts the server; on the way out its requests are done already."""
         _log_to_stderr()
         server = Server(self._settings or Settings.from_environment(), self._runtime)
-        server.start()
+        await server.start()
         self._server = server
         try:
             yield

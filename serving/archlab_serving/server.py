@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import TYPE_CHECKING
 
 from .about import About
 from .device_metrics import DeviceMetrics
@@ -12,6 +13,9 @@ from .prediction_log import PredictionLog
 from .rest import Endpoint
 from .settings import Settings
 from .watcher import Watcher
+
+if TYPE_CHECKING:
+    from .rpc import RpcServer
 
 FLUSH_S = 0.2
 
@@ -28,14 +32,26 @@ class Server:
         self.metrics.registry.register(DeviceMetrics(self.watcher.residency.devices))
         self.engine = Engine(settings, self.watcher, self.metrics, self.log)
         self.endpoint = Endpoint(settings, self.engine)
+        self._rpc: RpcServer | None = None
         self._tasks: list[asyncio.Task[None]] = []
 
-    def start(self) -> None:
-        """Begins to follow the feed and to write the log; returns at once."""
+    async def start(self) -> None:
+        """Begins to follow the feed, to write the log and, where an address is set, to speak gRPC.
+
+        Raises:
+            ConfigurationError: nothing can listen on gRPC's address.
+        """
         self._tasks = [asyncio.create_task(self.watcher.follow()), asyncio.create_task(self._flush())]
+        if self.settings.grpc:
+            from .rpc import RpcServer  # 12 MB, which a server without gRPC does without
+
+            self._rpc = RpcServer(self.settings, self.engine, self.about, self.watcher)
+            await self._rpc.start()
 
     async def stop(self) -> None:
-        """Ends the tasks and writes what the log still holds; requests must be done."""
+        """Ends gRPC and the tasks, and writes what the log still holds; requests over HTTP must be done."""
+        if self._rpc is not None:
+            await self._rpc.stop()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

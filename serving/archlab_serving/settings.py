@@ -33,6 +33,8 @@ class Settings:
     prediction_log: Path | None = None
     devices: Path | None = None
     """File with the replica's devices and what is on them."""
+    grpc: str = ""
+    """Where gRPC is spoken too: `unix:/path` or `host:port`; empty is nowhere."""
     threads: int = 1
     """ONNX Runtime's intra-op threads."""
     workers: int = 2
@@ -80,6 +82,7 @@ class Settings:
             snapshots=_path(environment, "SNAPSHOTS"),
             prediction_log=_path(environment, "PREDICTION_LOG"),
             devices=_path(environment, "DEVICES"),
+            grpc=environment.get(f"{PREFIX}GRPC", ""),
             loading=_choice(environment, "LOADING", _LOADING),
             batching=_choice(environment, "BATCHING", _SWITCH),
             pinned=frozenset(environment.get(f"{PREFIX}PINNED", "").replace(",", " ").split()),
