@@ -165,7 +165,7 @@ async def _body(request: Request) -> dict[str, Any]:
 
 
 def _parameters(body: Mapping[str, Any]) -> Mapping[str, Any]:
-    parameters = body.get("parameters") or {}
+    parameters = {} if (given := body.get("parameters")) is None else given
     if not isinstance(parameters, dict):
         raise BadRequestError("'parameters' must be an object")
     return parameters

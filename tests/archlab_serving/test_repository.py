@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from onnx import TensorProto, helper
 from tests.archlab_serving.conftest import POOL, Lab, linear_model
 
 from archlab_serving.errors import UnavailableError, UnknownModelError
@@ -16,13 +17,14 @@ from archlab_serving.metrics import Metrics
 from archlab_serving.repository import Loaded, Loader
 from archlab_serving.residency import Residency
 from archlab_serving.runtime import OnnxModel, Table
+from onnx_models import weighty
 
 
 class Follower:
     """Loads what the lab publishes, beside what was loaded before."""
 
-    def __init__(self, lab: Lab) -> None:
-        settings = lab.settings()
+    def __init__(self, lab: Lab, **changes: Any) -> None:
+        settings = lab.settings(**changes)
         self.lab = lab
         self.metrics = Metrics(settings)
         self.residency = Residency(settings, self.metrics)
@@ -179,3 +181,101 @@ def test_another_models_table_is_refused(follower: Follower, lab: Lab, changes: 
 def test_a_table_of_texts_is_refused(follower: Follower, lab: Lab) -> None:
     (refusal,) = follower.take(lab.table({"N1": "high"})).refused.values()  # type: ignore[dict-item]
     assert refusal.reason == "contract"
+
+
+def in_memory(loaded: Loaded) -> set[str]:
+    return {served.release.id for served in loaded.served() if served.file.backend is not None}
+
+
+@pytest.fixture
+def lazy(lab: Lab) -> Iterator[Follower]:
+    made = Follower(lab, loading="lazy", pinned=frozenset({"pinned"}))
+    yield made
+    made.residency.close()
+
+
+def test_lazily_only_pinned_models_are_loaded_and_the_rest_is_verified(lazy: Follower, lab: Lab) -> None:
+    unsigned = {**lab.onnx(model="unsigned"), "signature": "AAAA"}
+    loaded = lazy.take(lab.onnx(), lab.onnx(model="pinned"), unsigned)
+    assert in_memory(loaded) == {"pinned:1"}
+    assert loaded.find("delay") is not None
+    assert loaded.refused["unsigned:1"].reason == "signature"
+
+
+def test_lazily_a_model_in_use_gets_its_next_version_before_the_switch(lazy: Follower, lab: Lab) -> None:
+    served = lazy.take(lab.onnx("1"), lab.onnx("1", model="cold")).select("delay")
+    asyncio.run(lazy.residency.load(served.file))
+    loaded = lazy.take(lab.onnx("2"), lab.onnx("2", model="cold"))
+    assert in_memory(loaded) == {"delay:2"}
+    loaded = lazy.take(lab.release(b"not a model", version="3"))
+    assert loaded.refused["delay:3"].reason == "contract"
+    assert in_memory(loaded) == {"delay:2"}
+
+
+def test_eagerly_pinned_models_and_champions_come_first_while_there_is_room(lab: Lab) -> None:
+    follower = Follower(lab, pinned=frozenset({"pinned"}), memory_limit_bytes=int(3.5 * 2**20))
+    columns = {"columns": [{"name": name, "source": "request"} for name in "abcde"], "keys": []}
+    entries = [
+        lab.release(weighty(1, number), model=model, role=role, **columns)
+        for number, (model, role) in enumerate(
+            [
+                ("one", "challenger"),
+                ("two", "champion"),
+                ("three", "champion"),
+                ("pinned", "champion"),
+                ("x", "champion"),
+            ]
+        )
+    ]
+    loaded = follower.take(*entries)
+    follower.residency.close()
+    assert in_memory(loaded) == {"pinned:1", "two:1", "three:1"}
+    assert len(list(loaded.served())) == 5
+    assert not loaded.refused
+
+
+def two_inputs(*names: str) -> bytes:
+    tensors = [helper.make_tensor_value_info(name, TensorProto.INT64, ["rows"]) for name in (*names, "total")]
+    graph = helper.make_graph([helper.make_node("Add", list(names), ["total"])], "sum", tensors[:2], tensors[2:])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    return bytes(model.SerializeToString())
+
+
+@pytest.mark.parametrize("role", ["champion", "challenger"])
+def test_a_tensor_model_with_other_inputs_is_refused(follower: Follower, lab: Lab, role: str) -> None:
+    plain: dict[str, Any] = {"model": "sum", "columns": [], "keys": []}
+    first = lab.release(two_inputs("left", "right"), version="1", **plain)
+    follower.take(first)
+    second = lab.release(two_inputs("left", "write"), version="2", role=role, **plain)
+    loaded = follower.take(second) if role == "champion" else follower.take(first, second)
+    assert loaded.select("sum").release.version == "1"
+    assert loaded.refused["sum:2"].reason == "inputs"
+    assert "takes and answers left INT64 [-1], write INT64 [-1] -> total" in loaded.refused["sum:2"].message
+    assert follower.refused("sum", "inputs") == 1
+
+
+def test_a_columnar_model_may_take_other_columns(follower: Follower, lab: Lab) -> None:
+    follower.take(lab.onnx("1", bias=1))
+    columns = [{"name": name, "source": "request"} for name in ("dep_delay", "distance", "hour", "temp", "late")]
+    loaded = follower.take(lab.onnx("2", bias=2, columns=columns))
+    assert answer(loaded) == 2
+
+
+def test_a_file_that_moved_is_not_loaded_again(follower: Follower, lab: Lab) -> None:
+    entry = lab.onnx()
+    before = follower.take(entry).select("delay")
+    moved = lab.feed.parent / "blobs" / "moved"
+    (lab.feed.parent / entry["path"]).rename(moved)
+    after = follower.take({**entry, "path": "blobs/moved"}).select("delay")
+    assert after.backend is before.backend
+    assert after.file.release.path == "blobs/moved"
+
+
+def test_custom_operators_are_refused(follower: Follower, lab: Lab) -> None:
+    node = helper.make_node("Shell", ["features"], ["prediction"], domain="com.example")
+    features = helper.make_tensor_value_info("features", TensorProto.FLOAT, [None, 5])
+    prediction = helper.make_tensor_value_info("prediction", TensorProto.FLOAT, [None, 1])
+    graph = helper.make_graph([node], "g", [features], [prediction])
+    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("com.example", 1)]
+    data = bytes(helper.make_model(graph, opset_imports=opsets, ir_version=9).SerializeToString())
+    assert "Shell" in follower.take(lab.release(data)).refused["delay:1"].message
