@@ -214,7 +214,7 @@ def test_lazily_a_model_in_use_gets_its_next_version_before_the_switch(lazy: Fol
 
 def test_eagerly_pinned_models_and_champions_come_first_while_there_is_room(lab: Lab) -> None:
     follower = Follower(lab, pinned=frozenset({"pinned"}), memory_limit_bytes=int(3.5 * 2**20))
-    columns = {"columns": [{"name": name, "source": "request"} for name in "abcde"], "keys": []}
+    columns: dict[str, Any] = {"columns": [{"name": name, "source": "request"} for name in "abcde"], "keys": []}
     entries = [
         lab.release(weighty(1, number), model=model, role=role, **columns)
         for number, (model, role) in enumerate(
