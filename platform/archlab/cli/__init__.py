@@ -16,6 +16,7 @@ MODULES = (
     "doctor",
     "access",
     "models",
+    "compare",
     "devices",
     "batch",
     "clock",
@@ -25,6 +26,7 @@ MODULES = (
     "questions",
     "gradebook",
     "exam",
+    "quiz",
     "tour",
 )
 

@@ -17,6 +17,7 @@ from archlab.errors import ArchlabError
 from archlab.settings import LabFolder
 
 FOLLOW_EVERY_S = 5.0
+TAKE_IN_EVERY_S = 1.0
 MAX_BODY_BYTES = 64 << 20
 
 
@@ -25,18 +26,24 @@ async def lifespan(app: Starlette) -> AsyncIterator[None]:
     """Open the lab, follow the registry, close again."""
     service = Service(LabFolder.from_environment())
     app.state.service = service
-    following = asyncio.create_task(_follow(service))
+    tasks = [asyncio.create_task(_follow(service)), asyncio.create_task(_take_in(service))]
     yield
-    following.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await following
-    service.store.close()
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    service.close()
 
 
 async def _follow(service: Service) -> None:
     while True:
         await run_in_threadpool(service.follow)
         await asyncio.sleep(FOLLOW_EVERY_S)
+
+
+async def _take_in(service: Service) -> None:
+    while True:
+        more = await run_in_threadpool(service.take_in)
+        await asyncio.sleep(0 if more else TAKE_IN_EVERY_S)
 
 
 app = Starlette(

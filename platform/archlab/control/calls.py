@@ -10,17 +10,21 @@ from starlette.routing import Route
 
 from archlab.control import batches, bill, clock, decisions, metrics, page, repository, scores, snapshots, ticks
 from archlab.control.batches import Finished
+from archlab.control.comparison import comparison
 from archlab.control.decisions import Decided
 from archlab.control.edge import ANY, OPERATOR, Call, Handler, endpoint
 from archlab.control.login import COOKIE, local_path
 from archlab.control.snapshots import Materialized
-from archlab.errors import ArchlabError, UserError
+from archlab.errors import ArchlabError, NotFoundError, UserError
 from archlab.identity import LIFETIME_S
 from archlab.ledger import grouping
 from archlab.policy import chain
 from archlab.spec.airline import Tick
 from archlab.spec.base import Spec, UtcTime
 from archlab.spec.money import Basis, Usage
+
+CAUGHT_UP_WITHIN_S = 5.0
+"""How long a comparison waits for prediction logs that are not read yet."""
 
 
 class Lease(Spec):
@@ -186,7 +190,7 @@ def get_metrics(call: Call) -> Any:
     service = call.service
     _ = service.scenario
     own = metrics.own(service.store, service.feed.current())
-    text = metrics.merge([({}, own), *metrics.scrape(service.folder, service.desired.plan)])
+    text = metrics.merge([({}, own + service.versions.text()), *metrics.scrape(service.folder, service.desired.plan)])
     return Response(text, headers={"Content-Type": metrics.CONTENT_TYPE})
 
 
@@ -213,6 +217,17 @@ def _on_replicas(call: Call, command: repository.Command) -> Any:
         raise UserError("'parameters' must be an object.", "See docs/interfaces.md, Control.")
     command(service.folder, service.desired.plan, service.feed.current(), call.path["model"], parameters)
     return {}
+
+
+def get_comparison(call: Call) -> Any:
+    """Champion and challenger of a model; `since` is wall time."""
+    service, since = call.service, call.parameter("since", UtcTime)
+    model = next((m for m in service.scenario.models if m.name == call.path["model"]), None)
+    if model is None:
+        raise NotFoundError(f"There is no model {call.path['model']!r}.", "See: archlab models")
+    service.predictions.take_in(within_s=CAUGHT_UP_WITHIN_S)
+    with service.predictions.read(service.folder.control_db) as db:
+        return comparison(db, model, service.cards[model.name], service.feed.current().releases, since)
 
 
 def post_login_code(call: Call) -> Any:
@@ -263,6 +278,7 @@ CALLS: tuple[tuple[str, str, Handler, str | None], ...] = (
     ("GET", "/score/daily", get_daily, ANY),
     ("GET", "/lines", get_lines, ANY),
     ("GET", "/cost", get_cost, ANY),
+    ("GET", "/comparisons/{model}", get_comparison, ANY),
     ("GET", "/metrics", get_metrics, ANY),
     ("POST", "/repository/index", list_models, OPERATOR),
     ("POST", "/repository/models/{model}/load", load_model, OPERATOR),

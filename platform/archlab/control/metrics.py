@@ -100,12 +100,13 @@ def _family(name: str, declared: set[str]) -> str:
 
 def _labelled(match: re.Match[str], labels: dict[str, str]) -> str:
     own = dict(_LABEL.findall(match["labels"] or ""))
-    everything = {**own, **{k: _escaped(v) for k, v in labels.items() if k not in own}}
+    everything = {**own, **{k: escaped(v) for k, v in labels.items() if k not in own}}
     inside = ",".join(f'{k}="{v}"' for k, v in everything.items())
     return f"{match['name']}{{{inside}}} {match['rest']}" if inside else f"{match['name']} {match['rest']}"
 
 
-def _escaped(value: str) -> str:
+def escaped(value: str) -> str:
+    """A label's value as the text format writes it."""
     return value.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
 
 

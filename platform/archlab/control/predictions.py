@@ -33,7 +33,7 @@ JOINED_WITHIN_US = 600_000_000
 """A copy whose original has not turned up by then is given up."""
 OK = 200
 
-_VERSION = 1
+_VERSION = 2
 _SCHEMA = """
 CREATE TABLE logs (
   name TEXT PRIMARY KEY, inode INTEGER NOT NULL, offset INTEGER NOT NULL, head_bytes INTEGER NOT NULL,
@@ -47,7 +47,8 @@ CREATE TABLE series (
 -- the id of a copy is that of its original plus one
 CREATE TABLE predictions (
   id INTEGER PRIMARY KEY, series INTEGER NOT NULL, row INTEGER NOT NULL, subject TEXT, asked_us INTEGER,
-  t_us INTEGER NOT NULL, us INTEGER NOT NULL, status INTEGER NOT NULL, prediction REAL, unjoined INTEGER NOT NULL
+  t_us INTEGER NOT NULL, us INTEGER NOT NULL, status INTEGER NOT NULL, replayed INTEGER NOT NULL, prediction REAL,
+  unjoined INTEGER NOT NULL
 );
 CREATE INDEX predictions_by_time ON predictions (series, t_us);
 CREATE INDEX predictions_unjoined ON predictions (t_us) WHERE unjoined;
@@ -60,9 +61,10 @@ END;
 """
 
 _INSERT = """
-INSERT INTO predictions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+INSERT INTO predictions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT DO UPDATE SET series = excluded.series, subject = excluded.subject, asked_us = excluded.asked_us,
-  t_us = excluded.t_us, us = excluded.us, status = excluded.status, prediction = excluded.prediction
+  t_us = excluded.t_us, us = excluded.us, status = excluded.status, replayed = excluded.replayed,
+  prediction = excluded.prediction
 WHERE excluded.t_us > t_us
 """
 
@@ -112,6 +114,8 @@ class Row(NamedTuple):
     t_us: int
     us: int
     status: int
+    replayed: bool
+    """Asked at its moment on the business clock: replay sends the question's id as `x-request-id` too."""
     prediction: float | None
 
     @property
@@ -225,10 +229,12 @@ def _rows(record: Mapping[str, Any], table_keys: TableKeys) -> list[Row]:
     predictions = [None if value is None else float(value) for value in record["prediction"]][:MAX_ROWS] or [None]
     subjects, asked_us = _about(model, request_id, record["keys"], len(predictions), table_keys)
     correlation, t_us = str(record.get("correlation_id") or request_id), to_us(datetime.fromisoformat(record["t"]))
-    fixed = str(record["version"]), bool(record["shadow"]), correlation
-    measured = t_us, int(record["us"]), int(record.get("status", OK))
+    replayed = asked_us is not None and correlation == request_id
+    version, shadow, us, status = record["version"], bool(record["shadow"]), int(record["us"]), record.get("status", OK)
+    about = str(version), shadow, correlation
     return [
-        Row(model, *fixed, n, subjects[n], asked_us, *measured, prediction) for n, prediction in enumerate(predictions)
+        Row(model, *about, n, subjects[n], asked_us, t_us, us, int(status), replayed, prediction)
+        for n, prediction in enumerate(predictions)
     ]
 
 

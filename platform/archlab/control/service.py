@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sqlite3
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
@@ -10,9 +11,11 @@ from archlab.control import clock
 from archlab.control.desired import Desired
 from archlab.control.feed import Feed
 from archlab.control.login import LoginCodes
+from archlab.control.predictions import Predictions
 from archlab.control.reconcile import Reconciler
 from archlab.control.registry import Registry
 from archlab.control.store import Store
+from archlab.control.version_metrics import VersionMetrics
 from archlab.errors import ArchlabError, LabStateError
 from archlab.identity import PLATFORM, Verifier, mint
 from archlab.settings import LabFolder
@@ -36,8 +39,13 @@ class Service:
         self.logins = LoginCodes()
         registry = Registry(folder.socket("registry"), lambda: mint(folder, PLATFORM))
         self.reconciler = Reconciler(self.store, self.feed, registry, self.desired)
+        self.predictions = Predictions(
+            folder.control_db.with_name("predictions.db"), folder.predictions, self._table_keys
+        )
+        self.versions = VersionMetrics(self.predictions, folder.control_db)
         self._started = False
         self._failure = ""
+        self._log_failure = ""
 
     @property
     def scenario(self) -> Scenario:
@@ -65,6 +73,27 @@ class Service:
             return datetime.now(UTC)
         with self.store.read() as db:
             return clock.read(db).now
+
+    def take_in(self) -> bool:
+        """One round of reading prediction logs; whether there is more. A failure is logged when it is a new one."""
+        try:
+            more = self.predictions.take_in()
+            self._log_failure = ""
+        except (OSError, sqlite3.Error, ArchlabError) as error:
+            if str(error) != self._log_failure:
+                _log.warning("prediction logs not read: %s", error)
+            self._log_failure = str(error)
+            return False
+        return more
+
+    def close(self) -> None:
+        """Close the databases."""
+        self.predictions.close()
+        self.store.close()
+
+    def _table_keys(self, model: str) -> tuple[str, ...]:
+        card = self.cards.get(model)
+        return card.table_keys if card else ()
 
     def follow(self) -> None:
         """One round of following the registry; a failure is logged when it is a new one."""

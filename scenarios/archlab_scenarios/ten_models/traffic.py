@@ -18,8 +18,9 @@ from archlab.lab import Lab
 from archlab.lab.asking import request_body
 from archlab.lab.work import clock
 from archlab.settings import LabFolder
-from archlab.spec.business import Business
+from archlab.spec.business import Ask, Business
 from archlab.spec.scenario import Model, Scenario
+from archlab.world.calling import Question
 
 BODIES = 400
 DAY = timedelta(days=1)
@@ -39,8 +40,13 @@ def model_traffic(business: Business, data: Path, model: Model, start: datetime)
     return {
         "name": model.name,
         "weight": len(asks) * model.caller.represents,
-        "bodies": [json.dumps(request_body(ask), separators=(",", ":")) for ask in asks[::step][:BODIES]],
+        "bodies": [json.dumps(_body(model, ask), separators=(",", ":")) for ask in asks[::step][:BODIES]],
     }
+
+
+def _body(model: Model, ask: Ask) -> dict[str, Any]:
+    """With the id that replay gives to the same question, so that its answers find their labels."""
+    return {**request_body(ask), "id": Question(model, ask).id}
 
 
 def write(lab: Lab) -> Path:
