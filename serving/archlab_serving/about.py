@@ -17,7 +17,11 @@ class About:
 
     def server(self) -> dict[str, Any]:
         """The server's metadata."""
-        return {"name": "archlab-serving", "version": __version__, "extensions": ["binary_tensor_data", "model_repository"]}
+        return {
+            "name": "archlab-serving",
+            "version": __version__,
+            "extensions": ["binary_tensor_data", "model_repository"],
+        }
 
     @property
     def ready(self) -> bool:

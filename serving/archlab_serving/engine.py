@@ -59,10 +59,10 @@ class Engine:
         self._execution = Execution(settings)
         self._unknown = ModelMetrics(metrics, "-", "-", "-")
         self._shadows = metrics.shadows
-        self._in_flight = 0
         self._prefix = f"{settings.unit}-{settings.replica}-{time.time_ns():x}-"
         self._numbers = itertools.count(1)
-        metrics.in_flight.set_function(lambda: float(self._in_flight))
+        places = self._execution.places
+        metrics.in_flight.set_function(lambda: float(places.taken))
 
     def admit(self) -> None:
         """Counts a request in; `leave` counts it out.
@@ -70,14 +70,15 @@ class Engine:
         Raises:
             UnavailableError: as many as the server takes are being answered already.
         """
-        if self._in_flight >= self._settings.max_concurrency:
-            self._unknown.record(503, 0, 0)
-            raise UnavailableError(f"{self._in_flight} requests are being answered already; try again")
-        self._in_flight += 1
+        try:
+            self._execution.admit()
+        except UnavailableError as error:
+            self.refuse(error)
+            raise
 
     def leave(self) -> None:
         """Counts a request out that `admit` let in."""
-        self._in_flight -= 1
+        self._execution.places.taken -= 1
 
     def refuse(self, error: ServingError) -> None:
         """Counts a request that could not be read."""
@@ -152,9 +153,9 @@ class Engine:
             "snapshot": snapshot.sequence,
         }
         if served.release.columns or isinstance(served.backend, Table):
-            outputs, keys = await self._ask_columnar(served, request, parameters, call)
+            outputs, keys = await self._ask_columnar(served, query, request, parameters, call)
         else:
-            outputs, keys = await self._ask_tensors(served, request, call)
+            outputs, keys = await self._ask_tensors(served, query, request, call)
         answer = Answer(
             served.release.model, served.release.version, request.id or query.request_id, outputs, parameters
         )
@@ -177,7 +178,7 @@ class Engine:
         return self._watcher.loaded.select(query.model, query.version)
 
     async def _ask_columnar(
-        self, served: ServedModel, request: InferRequest, parameters: dict[str, Parameter], call: Call
+        self, served: ServedModel, query: Query, request: InferRequest, parameters: dict[str, Parameter], call: Call
     ) -> tuple[list[Output], Keys]:
         """One output, `prediction`; features that the request leaves out are looked up."""
         if request.outputs:
@@ -194,20 +195,25 @@ class Engine:
         if binding.missing:
             parameters["features_missing"] = binding.missing
         matrix = inputs.matrix
-        if len(matrix) <= backend.inline_rows:
+        rows = len(matrix)
+        if self._execution.is_direct(backend, rows):
             prediction = backend.predict(matrix)
         else:
-            (array,) = await self._execution.run(backend, {INPUT: matrix}, call)
+            until = deadline(query, request)
+            (array,) = await self._execution.run(backend, {INPUT: matrix}, rows, call, until, query.gone)
             prediction = array.reshape(-1, 1)
         return [Output(PREDICTION.name, PREDICTION.datatype, prediction)], inputs.keys
 
-    async def _ask_tensors(self, served: ServedModel, request: InferRequest, call: Call) -> tuple[list[Output], Keys]:
+    async def _ask_tensors(
+        self, served: ServedModel, query: Query, request: InferRequest, call: Call
+    ) -> tuple[list[Output], Keys]:
         """A tensor model's own inputs and outputs."""
         backend = served.backend
         assert not isinstance(backend, Table)
         tensors.check_outputs(request, backend.outputs)
         feeds = tensors.feeds(backend.inputs, request.inputs)
-        arrays = await self._execution.run(backend, feeds, call)
+        rows = tensors.row_count(feeds)
+        arrays = await self._execution.run(backend, feeds, rows, call, deadline(query, request), query.gone)
         return tensors.chosen(request, backend.outputs, arrays), {}
 
     def _record(self, served: ServedModel, query: Query, answer: Answer, keys: Keys, call: Call) -> None:
@@ -254,6 +260,23 @@ class Engine:
                 status=status,
             )
         )
+
+
+def deadline(query: Query, request: InferRequest) -> float:
+    """When the caller stops waiting: the earlier of what the transport says and the request's parameter `timeout`.
+
+    `timeout` is in microseconds, as in Triton's schedule policy extension; 0 is none.
+
+    Raises:
+        BadRequestError: `timeout` is no whole number.
+    """
+    timeout_us = request.parameters.get("timeout")
+    if timeout_us is None or timeout_us == 0:
+        return query.deadline
+    if type(timeout_us) is not int or timeout_us < 0:
+        raise BadRequestError(f"parameter 'timeout' is {timeout_us!r}; whole microseconds are needed")
+    until = time.monotonic() + timeout_us / 1e6
+    return min(until, query.deadline) if query.deadline else until
 
 
 def _logged(outputs: Sequence[Output]) -> NDArray[Any]:

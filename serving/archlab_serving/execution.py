@@ -1,43 +1,88 @@
-"""Where inference runs that would keep the event loop waiting."""
+"""Where and when inference runs: at once on the event loop, or in turn in a thread beside it."""
 
 from __future__ import annotations
 
-import asyncio
-import time
-from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from collections.abc import Callable
 
-from numpy.typing import NDArray
-
+from .admission import Places, retry_after_s
+from .batching import Arrays, Ask, form
+from .costs import Feeds
+from .errors import UnavailableError
+from .lanes import Lane
 from .metering import Call
 from .runtime import OnnxModel
 from .settings import Settings
+from .tallies import Tally
+from .workers import Workers
 
 
 class Execution:
-    """Threads beside the event loop's."""
+    """The server's places and threads, and a queue per model that needs one."""
 
     def __init__(self, settings: Settings) -> None:
-        self._pool = ThreadPoolExecutor(settings.workers, thread_name_prefix="inference")
+        self.places = Places(settings.max_concurrency)
+        self._settings = settings
+        self._workers = Workers(settings.workers)
+        self._batching = settings.batching == "on"
+
+    def admit(self) -> None:
+        """Takes a place.
+
+        Raises:
+            UnavailableError: there is none.
+        """
+        if self.places.full:
+            raise UnavailableError(
+                f"{self.places.taken} requests are being answered already; try again",
+                retry_after_s(self._workers.longest_wait_s()),
+            )
+        self.places.taken += 1
 
     def close(self) -> None:
         """Ends the threads."""
-        self._pool.shutdown(wait=True)
+        self._workers.close()
 
-    async def run(self, model: OnnxModel, feeds: Mapping[str, NDArray[Any]], call: Call) -> list[NDArray[Any]]:
-        """The model's outputs; the thread's CPU time is the call's."""
+    def is_direct(self, model: OnnxModel, rows: int) -> bool:
+        """Whether so many rows are so quick that they never wait for anything."""
+        return rows <= model.inline_rows and not (model.batching_gains and self._batching)
+
+    async def run(
+        self,
+        model: OnnxModel,
+        feeds: Feeds,
+        rows: int,
+        call: Call,
+        deadline: float = 0.0,
+        gone: Callable[[], bool] | None = None,
+    ) -> Arrays:
+        """The model's outputs; the CPU time is the call's, of a batch by its share of the rows.
+
+        Args:
+            deadline: monotonic seconds; 0 is none.
+            gone: whether the caller has hung up.
+
+        Raises:
+            TooManyRequestsError: the model's queue is full, or too long for the deadline.
+            DeadlineError: the time was up in the queue.
+            CallerGoneError: the caller hung up in the queue.
+        """
+        if self.is_direct(model, rows):
+            return model.run(feeds)
+        lane = model.lane or self._lane(model, call.metrics.tally)
+        if lane.alone(rows):
+            return model.run(feeds)
+        ask = Ask(model.run, feeds, rows, form(feeds, rows), deadline, gone)
+        lane.join(ask)
         call.pause()
         try:
-            loop = asyncio.get_running_loop()
-            arrays, cpu_ns = await loop.run_in_executor(self._pool, _timed, model, feeds)
+            computed = await ask.answered
         finally:
             call.resume()
-        call.cpu_ns += cpu_ns
-        return arrays
+        call.cpu_ns += computed.cpu_ns
+        if computed.error is not None:
+            raise computed.error
+        return computed.arrays
 
-
-def _timed(model: OnnxModel, feeds: Mapping[str, NDArray[Any]]) -> tuple[list[NDArray[Any]], int]:
-    started = time.thread_time_ns()
-    arrays = model.run(feeds)
-    return arrays, time.thread_time_ns() - started
+    def _lane(self, model: OnnxModel, tally: Tally) -> Lane:
+        model.lane = Lane(self._settings, self._workers, self.places, model.cost, model.inline_rows, tally)
+        return model.lane

@@ -34,7 +34,9 @@ class Metrics:
         self.loaded = self._gauge("archlab_model_loaded", "Releases being served", ("model", "version", "release"))
         self.residents = self._gauge("archlab_models_resident", "Versions in memory")
         self.model_memory = self._gauge(
-            "archlab_model_memory_bytes", "Memory that the version takes, as measured or estimated", ("model", "version")
+            "archlab_model_memory_bytes",
+            "Memory that the version takes, as measured or estimated",
+            ("model", "version"),
         )
         self.load_seconds = self._gauge(
             "archlab_model_load_seconds", "Last load: file read, digest checked, session made", ("model", "version")

@@ -220,7 +220,7 @@ def _health(about: About) -> Method:
     return check
 
 
-def _service(name: str, methods: Mapping[str, Method]) -> grpc.GenericRpcHandler[bytes, bytes]:
+def _service(name: str, methods: Mapping[str, Method]) -> grpc.GenericRpcHandler:
     """Messages go in and out as bytes: they are read and written where the time is measured, and errors are named."""
     return grpc.method_handlers_generic_handler(
         name, {method: grpc.unary_unary_rpc_method_handler(_guarded(call)) for method, call in methods.items()}

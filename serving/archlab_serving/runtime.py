@@ -7,26 +7,28 @@ and outputs, of any datatype that the protocol has.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import onnxruntime as ort
 import orjson
 from numpy.typing import NDArray
 
+from .costs import Cost, measure
 from .devices import CPU, CUDA, Lease, Provider, order_by_bus, providers, settle
 from .errors import RefusedReleaseError, UnknownModelError
 from .feed import Release
 from .model_source import loadable
 from .protocol.datatypes import BY_ONNX
 
+if TYPE_CHECKING:
+    from .lanes import Lane
+
 INPUT, OUTPUT = "features", "prediction"
 TABLE_FORMAT = "archlab/table/v1"
 KEY_SEPARATOR = "|"
-_PROBE_ROWS = 64
 
 Matrix = NDArray[np.float32]
 
@@ -56,7 +58,10 @@ class OnnxModel:
         RefusedReleaseError: the graph doesn't keep the contract, or has tensors that the protocol can't carry.
     """
 
-    __slots__ = ("_names", "_run", "_session", "inline_rows", "inputs", "lease", "outputs")
+    __slots__ = (
+        *("_names", "_run", "_session", "batching_gains", "cost", "inline_rows", "inputs"),
+        *("lane", "lease", "outputs"),
+    )
 
     def __init__(
         self, data: bytes, columns: int, *, threads: int, inline_ms: float, lease: Lease | None = None
@@ -71,8 +76,12 @@ class OnnxModel:
             _check_contract(self, columns)
             self.outputs = (PREDICTION,)
         self._names = [output.name for output in self.outputs]
-        self.inline_rows = self._measure(columns, inline_ms) if columns else 0
+        self.cost = self._measure(columns)
+        self.batching_gains = self.cost.batching_gains
+        self.inline_rows = self.cost.inline_rows(inline_ms)
         """Most rows whose inference is short enough for the event loop's thread; 0 when that isn't known."""
+        self.lane: Lane | None = None
+        """Its queue, once it needs one."""
         if lease is not None:
             settle(lease, wanted, self._session.get_providers()[0])
             if columns and lease.provider == CUDA:
@@ -88,21 +97,14 @@ class OnnxModel:
         prediction: NDArray[np.float32] = self._run(self._names, {INPUT: matrix})[0]
         return prediction.reshape(-1, 1)
 
-    def _measure(self, columns: int, inline_ms: float) -> int:
-        single = self._fastest_ms(np.zeros((1, columns), dtype=np.float32))
-        many = self._fastest_ms(np.zeros((_PROBE_ROWS, columns), dtype=np.float32))
-        per_row = max((many - single) / (_PROBE_ROWS - 1), 1e-6)
-        return 0 if single > inline_ms else 1 + int((inline_ms - single) / per_row)
-
-    def _fastest_ms(self, matrix: Matrix) -> float:
-        times = []
-        for _ in range(3):
-            started = time.perf_counter()
-            found = self.predict(matrix).shape
-            times.append(time.perf_counter() - started)
-            if found != (len(matrix), 1):
-                raise RefusedReleaseError("contract", f"{len(matrix)} rows gave a prediction of shape {found}")
-        return min(times) * 1e3
+    def _measure(self, columns: int) -> Cost:
+        if not columns:
+            return measure(self.run, self.inputs, self.outputs)
+        for rows in (1, 2):
+            found = self.predict(np.zeros((rows, columns), dtype=np.float32)).shape
+            if found != (rows, 1):
+                raise RefusedReleaseError("contract", f"{rows} rows gave a prediction of shape {found}")
+        return measure(self.run, [TensorSpec(INPUT, "FP32", (-1, columns))], self.outputs)
 
 
 @dataclass(frozen=True, slots=True)

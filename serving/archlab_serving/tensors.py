@@ -27,6 +27,12 @@ def feeds(inputs: Sequence[TensorSpec], tensors: Mapping[str, Tensor]) -> dict[s
     return {spec.name: _array(spec, tensors.get(spec.name)) for spec in inputs}
 
 
+def row_count(feeds: Mapping[str, NDArray[Any]]) -> int:
+    """What a request counts for in a queue and in a batch: its first input's first extent, at least 1."""
+    first = next(iter(feeds.values()))
+    return max(1, first.shape[0]) if first.ndim else 1
+
+
 def _array(spec: TensorSpec, tensor: Tensor | None) -> NDArray[Any]:
     if tensor is None:
         raise BadRequestError(f"tensor {spec.name!r} is missing")

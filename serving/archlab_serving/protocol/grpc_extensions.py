@@ -75,11 +75,11 @@ def _health() -> FileDescriptorProto:
 
 _pool = DescriptorPool()
 for _file in (_repository(), _health()):
-    _pool.AddSerializedFile(_file.SerializeToString())  # type: ignore[no-untyped-call]
+    _pool.AddSerializedFile(_file.SerializeToString())
 
 
 def _class(name: str) -> Any:
-    return GetMessageClass(_pool.FindMessageTypeByName(name))  # type: ignore[no-untyped-call]
+    return GetMessageClass(_pool.FindMessageTypeByName(name))
 
 
 IndexRequest = _class("inference.RepositoryIndexRequest")

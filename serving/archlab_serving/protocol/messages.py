@@ -44,6 +44,8 @@ class InferRequest(NamedTuple):
     outputs: tuple[RequestedOutput, ...]
     binary_output: bool
     """Outputs go back as binary data unless they say otherwise."""
+    raw: bytes | None = None
+    """The only input's data without a description: `inputs` is empty until the model is known."""
 
 
 class Output(NamedTuple):

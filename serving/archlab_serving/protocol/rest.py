@@ -1,23 +1,23 @@
-"""Requests and responses over REST: JSON, with the Binary Tensor Data Extension.
-
-JSON has no NaN: `null` in a floating-point tensor is NaN, both ways.
-"""
+"""Requests and responses over REST: JSON, with the Binary Tensor Data Extension."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from itertools import chain
-from types import NoneType
 from typing import Any
 
 import orjson
 
 from ..errors import BadRequestError
-from . import binary
-from .datatypes import BYTES, DATATYPES
-from .messages import Answer, Data, InferRequest, RequestedOutput, Tensor
+from .datatypes import DATATYPES
+from .messages import Answer, InferRequest, RequestedOutput, Tensor
+from .tensor_data import element_count, from_binary, from_json, to_binary, to_json
 
 HEADER_LENGTH = b"inference-header-content-length"
+
+_TEXT_OR_CONSTANT = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|-?\bInfinity\b|\bNaN\b', re.DOTALL)
+"""Whole texts, so that a constant is found outside of them only."""
+_CONSTANTS = {b"NaN": b"null", b"Infinity": b'"Infinity"', b"-Infinity": b'"-Infinity"'}
 
 
 def parse_request(body: bytes, header_length: bytes | None = None) -> InferRequest:
@@ -27,9 +27,11 @@ def parse_request(body: bytes, header_length: bytes | None = None) -> InferReque
         BadRequestError: it is not a request of the protocol; names the tensor and what is wrong with it.
     """
     end = len(body) if header_length is None else _header_end(header_length, len(body))
+    if end == 0 and body:
+        return InferRequest("", {}, {}, (), binary_output=True, raw=body)
     document = _document(body if end == len(body) else body[:end])
     entries = document.get("inputs")
-    if not isinstance(entries, list) or not entries:
+    if type(entries) is not list or not entries:
         raise BadRequestError("'inputs' must be a list of at least one tensor")
     inputs: dict[str, Tensor] = {}
     offset = end
@@ -40,12 +42,14 @@ def parse_request(body: bytes, header_length: bytes | None = None) -> InferReque
         inputs[tensor.name] = tensor
     if offset != len(body):
         raise BadRequestError(f"{len(body) - offset} bytes after the last tensor belong to no tensor")
-    request_id = document.get("id", "")
-    if not isinstance(request_id, str):
+    request_id = document.get("id")
+    if request_id is not None and type(request_id) is not str:
         raise BadRequestError("'id' must be a text")
     parameters = _parameters(document)
-    outputs = _requested(document.get("outputs"))
-    return InferRequest(request_id, inputs, parameters, outputs, bool(parameters.get("binary_data_output", False)))
+    binary_output = bool(parameters) and _flag("binary_data_output", parameters) is True
+    outputs = document.get("outputs")
+    requested = () if outputs is None else _requested(outputs)
+    return InferRequest(request_id or "", inputs, parameters, requested, binary_output)
 
 
 def format_response(answer: Answer, request: InferRequest) -> tuple[bytes, int | None]:
@@ -59,7 +63,7 @@ def format_response(answer: Answer, request: InferRequest) -> tuple[bytes, int |
         document["id"] = answer.id
     document["parameters"] = answer.parameters
     document["outputs"] = entries
-    parts: list[bytes] = []
+    binary: list[bytes] = []
     asked = {output.name: output.binary for output in request.outputs}
     for output in answer.outputs:
         entry: dict[str, Any] = {
@@ -69,19 +73,18 @@ def format_response(answer: Answer, request: InferRequest) -> tuple[bytes, int |
         }
         wanted = asked.get(output.name)
         if request.binary_output if wanted is None else wanted:
-            data = binary.encode(output)
+            data = to_binary(output)
             entry["parameters"] = {"binary_data_size": len(data)}
-            parts.append(data)
+            binary.append(data)
         else:
-            flat = output.array.ravel()
-            entry["data"] = flat.tolist() if output.datatype == BYTES else flat
+            entry["data"] = to_json(output)
         entries.append(entry)
     head = orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY)
-    return (b"".join((head, *parts)), len(head)) if parts else (head, None)
+    return (b"".join((head, *binary)), len(head)) if binary else (head, None)
 
 
 def _header_end(header_length: bytes, total: int) -> int:
-    if not header_length.isdigit() or int(header_length) > total:
+    if not header_length.isdigit() or len(header_length) > 18 or int(header_length) > total:
         shown = header_length.decode("latin-1")
         raise BadRequestError(f"Inference-Header-Content-Length is {shown!r}, the body has {total} bytes")
     return int(header_length)
@@ -91,10 +94,21 @@ def _document(raw: bytes) -> dict[str, Any]:
     try:
         document = orjson.loads(raw)
     except orjson.JSONDecodeError as error:
-        raise BadRequestError(f"the body is not JSON ({error}); NaN is written as null") from error
-    if not isinstance(document, dict):
+        document = _with_constants(raw, error)
+    if type(document) is not dict:
         raise BadRequestError("the body must be a JSON object with 'inputs'")
     return document
+
+
+def _with_constants(raw: bytes, error: orjson.JSONDecodeError) -> Any:
+    """JSON with `NaN` and `Infinity` in it, which some clients write although no JSON has them."""
+    if b"NaN" in raw or b"Infinity" in raw:
+        standard = _TEXT_OR_CONSTANT.sub(lambda found: _CONSTANTS.get(found[0], found[0]), raw)
+        try:
+            return orjson.loads(standard)
+        except orjson.JSONDecodeError as still:
+            error = still
+    raise BadRequestError(f"the body is not JSON: {error}") from error
 
 
 def _tensor(entry: Any, body: bytes, offset: int) -> tuple[Tensor, int]:
@@ -102,46 +116,19 @@ def _tensor(entry: Any, body: bytes, offset: int) -> tuple[Tensor, int]:
     if type(entry) is not dict or type(name := entry.get("name")) is not str:
         raise BadRequestError("every tensor needs a 'name'")
     datatype = entry.get("datatype")
-    if type(datatype) is not str or datatype not in DATATYPES:
-        known = ", ".join(sorted(DATATYPES))
+    kind = DATATYPES.get(datatype) if type(datatype) is str else None
+    if kind is None:
+        known = ", ".join(DATATYPES)
         raise BadRequestError(f"tensor {name!r} has datatype {datatype!r}; this server takes {known}")
     shape: Any = entry.get("shape")
-    size = _size(name, shape)
+    size = element_count(name, shape)
     parameters = entry.get("parameters")
-    if parameters and (binary_size := _binary_size(name, parameters)) is not None:
+    if parameters is not None and (binary_size := _binary_size(name, parameters)) is not None:
+        if entry.get("data") is not None:
+            raise BadRequestError(f"tensor {name!r} has 'data' and binary_data_size; one of them is needed")
         end = _binary_end(name, binary_size, offset, len(body))
-        return Tensor(name, datatype, shape, binary.decode(name, datatype, size, body[offset:end])), end
-    return Tensor(name, datatype, shape, _json_data(name, datatype, size, entry.get("data"))), offset
-
-
-def _size(name: str, shape: Any) -> int:
-    """How many elements a tensor of this shape has."""
-    if type(shape) is not list or not shape:
-        raise BadRequestError(f"tensor {name!r} has shape {shape!r}; a list of whole numbers is needed")
-    size = 1
-    for extent in shape:
-        if type(extent) is not int or extent < 0:
-            raise BadRequestError(f"tensor {name!r} has shape {shape!r}; a list of whole numbers is needed")
-        size *= extent
-    return size
-
-
-def _json_data(name: str, datatype: str, size: int, given: Any) -> Data:
-    if type(given) is not list:
-        raise BadRequestError(f"tensor {name!r} has no 'data'")
-    data: list[Any] = given
-    while data and type(data[0]) is list:
-        if any(type(item) is not list for item in data):
-            raise BadRequestError(f"tensor {name!r} mixes values and lists in its 'data'")
-        data = list(chain.from_iterable(data))
-    if len(data) != size:
-        raise BadRequestError(f"tensor {name!r} has {len(data)} values, its shape needs {size}")
-    allowed = DATATYPES[datatype].json_types
-    if not allowed.issuperset(map(type, data)):
-        strange = set(map(type, data)) - allowed
-        kinds = ", ".join(sorted("null" if kind is NoneType else kind.__name__ for kind in strange))
-        raise BadRequestError(f"tensor {name!r} of datatype {datatype} holds values of type {kinds}")
-    return data
+        return Tensor(name, kind.name, shape, from_binary(name, kind, size, body[offset:end])), end
+    return Tensor(name, kind.name, shape, from_json(name, kind, shape, size, entry.get("data"))), offset
 
 
 def _binary_size(name: str, parameters: Any) -> Any:
@@ -171,10 +158,10 @@ def _parameters(document: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _requested(outputs: Any) -> tuple[RequestedOutput, ...]:
-    if not outputs:
-        return ()
     if type(outputs) is not list or not all(type(o) is dict and type(o.get("name")) is str for o in outputs):
         raise BadRequestError("'outputs' must be a list of objects with a 'name'")
+    if len({output["name"] for output in outputs}) < len(outputs):
+        raise BadRequestError("'outputs' names an output twice")
     return tuple(RequestedOutput(output["name"], _wants_binary(output)) for output in outputs)
 
 
@@ -182,5 +169,13 @@ def _wants_binary(output: Mapping[str, Any]) -> bool | None:
     parameters = _parameters(output)
     if "classification" in parameters:
         raise BadRequestError(f"output {output['name']!r}: the classification extension is not offered")
-    wanted = parameters.get("binary_data")
-    return None if wanted is None else bool(wanted)
+    if "shared_memory_region" in parameters:
+        raise BadRequestError(f"output {output['name']!r}: shared memory is not offered")
+    return _flag("binary_data", parameters)
+
+
+def _flag(name: str, parameters: Mapping[str, Any]) -> bool | None:
+    value = parameters.get(name)
+    if value is not None and type(value) is not bool:
+        raise BadRequestError(f"parameter {name!r} is {value!r}; true or false is needed")
+    return value
