@@ -157,15 +157,18 @@ def promote(
     from archlab.lab import open_lab
     from archlab.lab.changes import follow_aliases
     from archlab.lab.lock import exclusive
+    from archlab.lab.promotion import CHAMPION, await_served
     from archlab.lab.promotion import promote as move
 
     found = open_lab(lab)
     with exclusive(found.folder, f"promote {model} {version}"), Steps(f"Promoting {model}") as steps:
         move(found, model, version, alias=alias, user=user)
         changed = follow_aliases(found, model, steps)
+        followed = alias != CHAMPION or await_served(found, model, version)
     console.print(f"{model} version {version} is {alias}.")
     for line in changed:
-        console.print(line)
+        console.print(line, soft_wrap=True)
+    _warn_unless(followed, model)
 
 
 def rollback(model: str, lab: LabOption = None) -> None:
@@ -179,8 +182,12 @@ def rollback(model: str, lab: LabOption = None) -> None:
     with exclusive(found.folder, f"rollback {model}"), Steps(f"Rolling {model} back") as steps:
         done = back(found, model, steps)
     if done.was == "canary":
-        console.print(
-            f"{model}: the canary is over, version {done.by} answers everything that version {done.version} did."
-        )
+        console.print(f"{model}: the canary is over, version {done.by} answers all that version {done.version} did.")
     else:
         console.print(f"{model}: champion moved from version {done.version} back to version {done.by}.")
+    _warn_unless(done.followed, model)
+
+
+def _warn_unless(followed: bool, model: str) -> None:
+    if not followed:
+        console.print(f"[yellow]Not every replica answers with it yet:[/] archlab models show {model}, archlab status")

@@ -9,7 +9,6 @@ from typing import Any
 from archlab.errors import UserError
 from archlab.lab.lab import Lab
 from archlab.lab.work import clock, run_job
-from archlab.pipelines.data import data_folder
 from archlab.spec.job import Job
 from archlab.spec.plan import Progress
 
@@ -35,6 +34,9 @@ def advance(lab: Lab, span: timedelta, progress: Progress) -> dict[str, Any]:
         UserError: the span is not a whole number of ticks.
         ConflictError: another replay is on.
     """
+    # imports DuckDB, which reading a span need not wait for
+    from archlab.pipelines.data import data_folder
+
     tick = lab.declared.tick
     if span % tick:
         raise UserError(f"The clock moves in ticks of {tick}; {span} is not a multiple.", "Try 30m, 6h or 1d.")

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from typing import Any
 
-from archlab.errors import NotFoundError, UserError
+from archlab.errors import NotFoundError, UnavailableError, UserError
 from archlab.lab.lab import Lab
+from archlab.spec.scenario import Mode
 
 CHAMPION, CHALLENGER = "champion", "challenger"
 APPROVED_BY = "archlab.approved_by"
+FOLLOWED_WITHIN_S = 5.0
+_PAUSE_S = 0.02
 
 
 def approve(lab: Lab, model: str, version: str, *, user: str | None = None) -> str:
@@ -29,6 +33,36 @@ def promote(lab: Lab, model: str, version: str, *, alias: str = CHAMPION, user: 
     lab.registry(user).post("/registered-models/alias", {"name": model, "alias": alias, "version": version})
     answer: dict[str, Any] = lab.control.post("/releases/reconcile", {})
     return answer
+
+
+def await_served(lab: Lab, model: str, version: str) -> bool:
+    """Wait until every replica answers with a new champion; whether they do within FOLLOWED_WITHIN_S.
+
+    Servers follow the feed by themselves. A model answered from tables keeps its table until the next batch run, and
+    one that the scenario does not declare is not served.
+    """
+    declared = next((m for m in lab.scenario.models if m.name == model), None)
+    if declared is None or declared.mode is Mode.BATCH:
+        return True
+    right = {version} | next(route.versions for route in lab.plan.routes if route.model == model)
+    deadline, in_a_row = time.monotonic() + FOLLOWED_WITHIN_S, 0
+    while in_a_row < 2 * declared.replicas:
+        if _answering(lab, model) in right:
+            in_a_row += 1
+            continue
+        in_a_row = 0
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(_PAUSE_S)
+    return True
+
+
+def _answering(lab: Lab, model: str) -> str:
+    """Version that the next replica answers with; empty when it has none."""
+    try:
+        return str(lab.client().get(f"/v2/models/{model}")["parameters"]["version"])
+    except (NotFoundError, UnavailableError):
+        return ""
 
 
 def champion(lab: Lab, model: str) -> str | None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from archlab.errors import NotFoundError
 from archlab.lab.changes import change_model, follow_aliases
 from archlab.lab.lab import Lab
-from archlab.lab.promotion import champion, earlier_champion, promote
+from archlab.lab.promotion import await_served, champion, earlier_champion, promote
 from archlab.spec.plan import Progress, Route
 from archlab.spec.scenario import ModelOverride
 
@@ -24,6 +24,8 @@ class Withdrawn:
     """Answers instead."""
     was: str
     """`canary` or `champion`."""
+    followed: bool = True
+    """Whether every replica answers without the withdrawn version by now."""
 
 
 def rollback(lab: Lab, model: str, progress: Progress) -> Withdrawn:
@@ -42,7 +44,7 @@ def rollback(lab: Lab, model: str, progress: Progress) -> Withdrawn:
         change_model(lab, model, NO_SHARES, progress)
     promote(lab, model, earlier)
     follow_aliases(lab, model, progress)
-    return Withdrawn(now or "", earlier, "champion")
+    return Withdrawn(now or "", earlier, "champion", followed=await_served(lab, model, earlier))
 
 
 def _canary(lab: Lab, model: str) -> str:
