@@ -78,6 +78,10 @@ class LabFolder:
         """Path of a unix socket: `registry`, `control`, `supervisor` or `<unit>-<index>`."""
         return self.run / f"{name}.sock"
 
+    def grpc_socket(self, replica: str) -> Path:
+        """Path of the unix socket on which a server's replica, `<unit>-<index>`, speaks gRPC."""
+        return self.run / f"{replica}.grpc.sock"
+
     @property
     def identity(self) -> Path:
         """lab.json."""

@@ -1,4 +1,4 @@
-"""Upstreams: the first N replicas of a server unit, the registry, control; all behind unix sockets.
+"""Upstreams: the first N replicas of a server unit (HTTP and gRPC apart), registry, control; all behind unix sockets.
 
 A cluster is named after what is in it (`online.2`), so its members never change: a model that moves gets another
 cluster, and nothing that carries requests is replaced under them. Models of one pool share its health checks.
@@ -19,36 +19,39 @@ IDLE_TIMEOUT_S = 30
 """Shorter than the servers' keep-alive, so that the side that sends requests is the one that closes."""
 MAX_IN_FLIGHT = 4096
 SHADOW_SUFFIX = ".shadow"
+GRPC_SUFFIX = ".grpc"
 MAX_MIRRORED = 32
 """Copies under way, and as many waiting; what a slow shadow can't take is dropped."""
 
 
-def cluster_name(unit: str, replicas: int) -> str:
-    """Name of the cluster that holds the first `replicas` of a unit."""
-    return f"{unit}.{replicas}"
+def cluster_name(unit: str, replicas: int, *, grpc: bool = False) -> str:
+    """Name of the cluster that holds the first `replicas` of a unit; gRPC has sockets, and so clusters, of its own."""
+    return f"{unit}.{replicas}{GRPC_SUFFIX if grpc else ''}"
 
 
-def shadow_cluster_name(unit: str, replicas: int) -> str:
+def shadow_cluster_name(unit: str, replicas: int, *, grpc: bool = False) -> str:
     """Name of the cluster that takes copies of requests to the same replicas."""
-    return cluster_name(unit, replicas) + SHADOW_SUFFIX
+    return cluster_name(unit, replicas, grpc=grpc) + SHADOW_SUFFIX
 
 
 def clusters(plan: Plan, folder: LabFolder) -> list[Message]:
     """Every upstream that the plan's routes lead to, sorted by name."""
     wanted = {(b.unit, b.replicas) for route in plan.routes for b in route.backends}
     wanted |= {(u.name, u.replicas) for u in plan.units if u.role is Role.SERVER}
-    pools = [_pool(unit, replicas, folder) for unit, replicas in sorted(wanted)]
     mirrored = {(r.shadow.unit, r.shadow.replicas) for r in plan.routes if r.shadow}
-    pools += [_shadow(unit, replicas, folder) for unit, replicas in sorted(mirrored)]
-    singles = [_cluster(name, [folder.socket(name)]) for name in ("control", "registry")]
-    return sorted([*pools, *singles], key=lambda c: str(c["name"]))
+    made = [_cluster(name, [folder.socket(name)]) for name in ("control", "registry")]
+    for grpc in (False, True):
+        made += [_pool(unit, replicas, folder, grpc=grpc) for unit, replicas in wanted]
+        made += [_shadow(unit, replicas, folder, grpc=grpc) for unit, replicas in mirrored]
+    return sorted(made, key=lambda c: str(c["name"]))
 
 
-def _pool(unit: str, replicas: int, folder: LabFolder) -> Message:
-    sockets = [folder.socket(f"{unit}-{index}") for index in range(replicas)]
+def _pool(unit: str, replicas: int, folder: LabFolder, *, grpc: bool) -> Message:
+    socket = folder.grpc_socket if grpc else folder.socket
+    sockets = [socket(f"{unit}-{index}") for index in range(replicas)]
     return {
-        **_cluster(cluster_name(unit, replicas), sockets),
-        "health_checks": [_health_check()],
+        **_cluster(cluster_name(unit, replicas, grpc=grpc), sockets, protocol="http2" if grpc else "http"),
+        "health_checks": [_health_check(grpc=grpc)],
         "outlier_detection": _outliers(),
         "common_lb_config": {
             # With every replica unhealthy, which on a busy laptop may be a false alarm, asking one beats refusing.
@@ -59,23 +62,24 @@ def _pool(unit: str, replicas: int, folder: LabFolder) -> Message:
     }
 
 
-def _shadow(unit: str, replicas: int, folder: LabFolder) -> Message:
+def _shadow(unit: str, replicas: int, folder: LabFolder, *, grpc: bool) -> Message:
     """The same replicas, counted apart: failing copies take no replica out, slow ones hold no caller's place."""
     limits = dict.fromkeys(("max_connections", "max_pending_requests", "max_requests"), MAX_MIRRORED)
+    pool = _pool(unit, replicas, folder, grpc=grpc)
     return {
-        **{key: value for key, value in _pool(unit, replicas, folder).items() if key != "outlier_detection"},
-        "name": shadow_cluster_name(unit, replicas),
+        **{key: value for key, value in pool.items() if key != "outlier_detection"},
+        "name": shadow_cluster_name(unit, replicas, grpc=grpc),
         "circuit_breakers": {"thresholds": [{**limits, "max_retries": 0}]},
     }
 
 
-def _cluster(name: str, sockets: Sequence[Path]) -> Message:
+def _cluster(name: str, sockets: Sequence[Path], protocol: str = "http") -> Message:
     endpoints = [{"endpoint": {"address": pipe(socket)}} for socket in sockets]
     limits = dict.fromkeys(("max_connections", "max_pending_requests", "max_requests", "max_retries"), MAX_IN_FLIGHT)
     options = typed(
         "http-options",
         common_http_protocol_options={"idle_timeout": seconds(IDLE_TIMEOUT_S)},
-        explicit_http_config={"http_protocol_options": {}},
+        explicit_http_config={f"{protocol}_protocol_options": {}},
     )
     return {
         **typed("cluster", name=name, type="STATIC", lb_policy="ROUND_ROBIN", connect_timeout=seconds(1)),
@@ -85,8 +89,9 @@ def _cluster(name: str, sockets: Sequence[Path]) -> Message:
     }
 
 
-def _health_check() -> Message:
+def _health_check(*, grpc: bool) -> Message:
     interval = seconds(HEALTH_INTERVAL_S)
+    asked: Message = {"grpc_health_check": {}} if grpc else {"http_health_check": {"path": "/v2/health/ready"}}
     return {
         "timeout": seconds(HEALTH_TIMEOUT_S),
         "interval": interval,
@@ -94,7 +99,7 @@ def _health_check() -> Message:
         "no_traffic_healthy_interval": interval,
         "unhealthy_threshold": 2,
         "healthy_threshold": 1,
-        "http_health_check": {"path": "/v2/health/ready"},
+        **asked,
     }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from archlab.gateway import limits
+from archlab.gateway import limits, model_reader
 from archlab.gateway.messages import Message, file_source, seconds, typed
 from archlab.gateway.routes import JWT_FILTER, NAME, REQUIREMENT, SHADOW
 from archlab.identity import AUDIENCE, issuer
@@ -13,6 +13,21 @@ ADDRESS = "127.0.0.1"
 IDENTITY = {"x-archlab-user": "sub", "x-archlab-team": "team", "x-archlab-scope": "scope"}
 """Headers that only the gateway sets, each from a claim of the checked token."""
 COOKIE = "archlab_token"
+
+_ERRORS = {
+    400: ("The gateway can't read this request (%RESPONSE_CODE_DETAILS%).", "Paths take no escaped slashes."),
+    401: ("%LOCAL_REPLY_BODY%.", 'Send -H "Authorization: Bearer $(archlab token)".'),
+    429: ("Your team's limit of requests per second is used up.", "Ask less often, or raise the team's limit."),
+    503: ("No replica answers: %LOCAL_REPLY_BODY%.", "See: archlab status"),
+    504: ("No answer in time.", "See: archlab status"),
+}
+"""What happened and what to do, by status."""
+_CALL_ERRORS = {
+    **{code: f"{error} {remedy}" for code, (error, remedy) in _ERRORS.items()},
+    401: "%LOCAL_REPLY_BODY%. Send metadata, authorization: Bearer $(archlab token).",
+}
+_CALL_STATUS = {400: "3", 401: "16", 413: "8", 429: "8", 503: "14", 504: "4", 0: ""}
+"""INVALID_ARGUMENT, UNAUTHENTICATED, RESOURCE_EXHAUSTED (twice), UNAVAILABLE, DEADLINE_EXCEEDED; 0 is any other."""
 
 
 def listener(lab: str, port: int, jwks: str, log: Path, routes: Path) -> Message:
@@ -49,6 +64,7 @@ def _manager(lab: str, jwks: str, log: Path, routes: Path) -> Message:
         http_filters=[
             {"name": JWT_FILTER, "typed_config": _authentication(lab, jwks)},
             {"name": limits.FILTER, "typed_config": typed("rate-limit", stat_prefix="team")},
+            model_reader.model_reader(),
             {"name": "envoy.filters.http.router", "typed_config": typed("router", suppress_envoy_headers=True)},
         ],
         local_reply_config=_replies(),
@@ -58,7 +74,7 @@ def _manager(lab: str, jwks: str, log: Path, routes: Path) -> Message:
 
 def _cleaned() -> Message:
     """Removes, before a route is chosen, what only the gateway may say, and headers that steer Envoy itself."""
-    mutations: list[Message] = [{"remove": name} for name in (*IDENTITY, SHADOW)]
+    mutations: list[Message] = [{"remove": name} for name in (*IDENTITY, SHADOW, model_reader.HEADER)]
     mutations.append({"remove_on_match": {"key_matcher": {"prefix": "x-envoy-", "ignore_case": True}}})
     return {
         "name": "envoy.http.early_header_mutation.header_mutation",
@@ -89,26 +105,40 @@ def _authentication(lab: str, jwks: str) -> Message:
 
 
 def _replies() -> Message:
-    """Answers that Envoy gives itself are `{"error": ..., "remedy": ...}`, as control's are."""
-    remedies = {
-        400: ("The gateway can't read this request (%RESPONSE_CODE_DETAILS%).", "Paths take no escaped slashes."),
-        401: ("%LOCAL_REPLY_BODY%.", 'Send -H "Authorization: Bearer $(archlab token)".'),
-        429: ("Your team's limit of requests per second is used up.", "Ask less often, or raise the team's limit."),
-        503: ("No replica answers: %LOCAL_REPLY_BODY%.", "See: archlab status"),
-        504: ("No answer in time.", "See: archlab status"),
-    }
+    """Answers that Envoy gives itself are `{"error": ..., "remedy": ...}`, as control's are; gRPC takes one text."""
     return {
-        "mappers": [_mapper(code, error, remedy) for code, (error, remedy) in remedies.items()],
+        "mappers": [
+            *(_call_mapper(code) for code in _CALL_STATUS),
+            *(_mapper(code) for code in _ERRORS),
+        ],
         "body_format": {"json_format": {"error": "%LOCAL_REPLY_BODY%"}},
     }
 
 
-def _mapper(code: int, error: str, remedy: str) -> Message:
-    comparison = {"op": "EQ", "value": {"default_value": code, "runtime_key": "unused"}}
+def _mapper(code: int) -> Message:
+    error, remedy = _ERRORS[code]
     return {
-        "filter": {"status_code_filter": {"comparison": comparison}},
+        "filter": _status(code),
         "body_format_override": {"json_format": {"error": error, "remedy": remedy}},
     }
+
+
+def _call_mapper(code: int) -> Message:
+    """An answer to gRPC; `code` 0 is every other."""
+    call = {"header_filter": {"header": {"name": "content-type", "string_match": {"prefix": "application/grpc"}}}}
+    mapper: Message = {
+        "filter": {"and_filter": {"filters": [call, _status(code)]}} if code else call,
+        "body_format_override": {"text_format_source": {"inline_string": _CALL_ERRORS.get(code, "%LOCAL_REPLY_BODY%")}},
+    }
+    if not code:
+        return mapper
+    header = {"key": "grpc-status", "value": _CALL_STATUS[code]}
+    return {**mapper, "headers_to_add": [{"header": header, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}]}
+
+
+def _status(code: int) -> Message:
+    comparison = {"op": "EQ", "value": {"default_value": code, "runtime_key": "unused"}}
+    return {"status_code_filter": {"comparison": comparison}}
 
 
 def _access_log(path: Path) -> list[Message]:
@@ -119,6 +149,7 @@ def _access_log(path: Path) -> list[Message]:
         "route": "%ROUTE_NAME%",
         "method": "%REQ(:METHOD)%",
         "status": "%RESPONSE_CODE%",
+        "grpc_status": "%GRPC_STATUS_NUMBER%",
         "flags": "%RESPONSE_FLAGS%",
         "upstream": "%UPSTREAM_HOST%",
         "attempts": "%UPSTREAM_REQUEST_ATTEMPT_COUNT%",

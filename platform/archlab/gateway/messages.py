@@ -19,6 +19,8 @@ TYPES = {
     "jwt": _FILTERS + "jwt_authn.v3.JwtAuthentication",
     "jwt-route": _FILTERS + "jwt_authn.v3.PerRouteConfig",
     "rate-limit": _FILTERS + "local_ratelimit.v3.LocalRateLimit",
+    "lua": _FILTERS + "lua.v3.Lua",
+    "lua-route": _FILTERS + "lua.v3.LuaPerRoute",
     "router": _FILTERS + "router.v3.Router",
     "early-headers": "extensions.http.early_header_mutation.header_mutation.v3.HeaderMutation",
     "request-id": "extensions.request_id.uuid.v3.UuidRequestIdConfig",

@@ -5,7 +5,9 @@ Whether a route needs a token is written on the route itself: matching and authe
 
 from __future__ import annotations
 
-from archlab.gateway import limits
+import re
+
+from archlab.gateway import limits, model_reader
 from archlab.gateway.clusters import cluster_name, shadow_cluster_name
 from archlab.gateway.messages import Message, seconds, typed
 from archlab.spec.plan import Backend, Plan, Role, Route, Shadow
@@ -16,6 +18,15 @@ REQUIREMENT = "token"
 SHADOW = "x-archlab-shadow"
 """Header of mirrored requests; only the gateway sets it."""
 VERSION = "x-archlab-version"
+
+CALLS = "/inference.GRPCInferenceService/"
+NAMING = re.escape(CALLS) + "Model(Infer|Metadata|Ready)"
+"""The calls whose message begins with a model's name."""
+HEALTH = "/grpc.health.v1.Health/"
+NOT_FOUND = "5"
+"""gRPC's status; Envoy makes UNIMPLEMENTED of 404."""
+MAX_CALL_BYTES = (8 << 20) + 1024
+"""A call is held until its model is read; servers take messages of 8 MiB."""
 
 INFERENCE_TIMEOUT_S = 5.0
 INFERENCE_TRY_S = 2.4
@@ -34,6 +45,7 @@ def routes(plan: Plan) -> Message:
         "routes": [
             *(_model(route) for route in plan.routes),
             *_servers(plan),
+            *_calls(plan),
             _open("healthz", {"path": "/healthz"}),
             _open("login", {"prefix": "/login/"}),
             _platform("registry", {"path_separated_prefix": "/mlflow"}, "registry", REGISTRY_TIMEOUT_S),
@@ -54,32 +66,37 @@ def _model(route: Route) -> Message:
     return _guarded(
         route.model,
         {"path_separated_prefix": f"/v2/models/{route.model}"},
-        {**_backends(route.backends), **_mirror(route.shadow), **_inference()},
+        _asked(route),
     )
 
 
-def _backends(backends: tuple[Backend, ...]) -> Message:
+def _asked(route: Route, *, grpc: bool = False) -> Message:
+    """What becomes of a model's requests."""
+    return {**_backends(route.backends, grpc=grpc), **_mirror(route.shadow, grpc=grpc), **_inference(grpc=grpc)}
+
+
+def _backends(backends: tuple[Backend, ...], *, grpc: bool) -> Message:
     carrying = [b for b in backends if b.weight > 0]
     if len(carrying) == 1 and not carrying[0].version:
-        return {"cluster": cluster_name(carrying[0].unit, carrying[0].replicas)}
-    return {"weighted_clusters": {"clusters": [_weighted(b) for b in carrying]}}
+        return {"cluster": cluster_name(carrying[0].unit, carrying[0].replicas, grpc=grpc)}
+    return {"weighted_clusters": {"clusters": [_weighted(b, grpc=grpc) for b in carrying]}}
 
 
-def _weighted(backend: Backend) -> Message:
+def _weighted(backend: Backend, *, grpc: bool) -> Message:
     """A share of the traffic. A version that the caller asks for by header stands; otherwise the backend's is set."""
-    share: Message = {"name": cluster_name(backend.unit, backend.replicas), "weight": backend.weight}
+    share: Message = {"name": cluster_name(backend.unit, backend.replicas, grpc=grpc), "weight": backend.weight}
     if not backend.version:
         return share
     return {**share, "request_headers_to_add": [_header(VERSION, backend.version, "ADD_IF_ABSENT")]}
 
 
-def _mirror(shadow: Shadow | None) -> Message:
+def _mirror(shadow: Shadow | None, *, grpc: bool) -> Message:
     """Copies say that they are, and name the challenger whatever version the original names."""
     if shadow is None:
         return {}
     named = {SHADOW: "true", VERSION: shadow.version}
     policy = {
-        "cluster": shadow_cluster_name(shadow.unit, shadow.replicas),
+        "cluster": shadow_cluster_name(shadow.unit, shadow.replicas, grpc=grpc),
         "runtime_fraction": {"default_value": {"numerator": shadow.percent, "denominator": "HUNDRED"}},
         "request_headers_mutations": [
             {"append": _header(key, value, "OVERWRITE_IF_EXISTS_OR_ADD")} for key, value in named.items()
@@ -92,9 +109,11 @@ def _header(key: str, value: str, append_action: str) -> Message:
     return {"header": {"key": key, "value": value}, "append_action": append_action}
 
 
-def _inference() -> Message:
+def _inference(*, grpc: bool = False) -> Message:
+    # gRPC cancels what reaches a server the moment it stops; callers that cancel wait for no answer
+    busy = "unavailable,cancelled" if grpc else "retriable-status-codes"
     retry = {
-        "retry_on": "connect-failure,refused-stream,reset,retriable-status-codes",
+        "retry_on": f"connect-failure,refused-stream,reset,{busy}",
         "retriable_status_codes": [503],
         "num_retries": 1,
         "per_try_timeout": seconds(INFERENCE_TRY_S),
@@ -108,14 +127,46 @@ def _inference() -> Message:
 
 
 def _servers(plan: Plan) -> list[Message]:
-    """`/v2` and `/v2/health/…` name no model: any server of the first pool that computes answers them."""
+    """What names no model, `/v2`, `/v2/health/…` and their calls, is answered by any server of the first pool."""
     units = [u for u in plan.units if u.role is Role.SERVER]
     if not units:
         return []
     unit = next((u for u in units if u.serves != "table"), units[0])
+    http: list[Message] = [{"path": "/v2"}, {"path": "/v2/"}, {"prefix": "/v2/health/"}]
+    calls = [_call(f"{CALLS}Server"), _call(HEALTH)]
     action = {"cluster": cluster_name(unit.name, unit.replicas), **_inference()}
-    matches: list[Message] = [{"path": "/v2"}, {"path": "/v2/"}, {"prefix": "/v2/health/"}]
-    return [_guarded("servers", match, action) for match in matches]
+    called = {"cluster": cluster_name(unit.name, unit.replicas, grpc=True), **_inference(grpc=True)}
+    return [
+        *(_guarded("servers", match, action) for match in http),
+        *(_guarded("servers", match, called) for match in calls),
+    ]
+
+
+def _calls(plan: Plan) -> list[Message]:
+    """gRPC. A call's path names no model: `no-model` has it read from the message, and the routes are tried again."""
+    repository = f"The model repository is asked over REST, {REPOSITORY}: a call reaches one replica only."
+    return [
+        *(_guarded(r.model, _call(f"{CALLS}Model", r.model), _asked(r, grpc=True)) for r in plan.routes),
+        _reading("no-model", {"safe_regex": {"regex": NAMING}, "grpc": {}}, "No model of that name is deployed."),
+        _missing("no-repository", _call(f"{CALLS}Repository"), repository),
+    ]
+
+
+def _call(prefix: str, model: str = "") -> Message:
+    match: Message = {"prefix": prefix, "grpc": {}}
+    named = {"name": model_reader.HEADER, "string_match": {"exact": model}}
+    return {**match, "headers": [named]} if model else match
+
+
+def _reading(name: str, match: Message, message: str) -> Message:
+    """Turns the model reader on, which needs the whole call; what still comes here then is refused."""
+    missing = _missing(name, match, message)
+    return {
+        **missing,
+        "request_body_buffer_limit": MAX_CALL_BYTES,
+        "response_headers_to_add": [_header("grpc-status", NOT_FOUND, "OVERWRITE_IF_EXISTS_OR_ADD")],
+        "typed_per_filter_config": {**missing["typed_per_filter_config"], **model_reader.reading()},
+    }
 
 
 def _platform(name: str, match: Message, cluster: str, timeout_s: float, **action: str) -> Message:

@@ -120,6 +120,7 @@ def server(folder: LabFolder, unit: Unit, index: int) -> Command:
         "ARCHLAB_SERVING_PUBLIC_KEY": str(folder.keys / "release.pub.pem"),
         "ARCHLAB_SERVING_PREDICTION_LOG": str(folder.predictions / f"{unit.name}-{index}.jsonl"),
         "ARCHLAB_SERVING_DEVICES": str(devices.path(folder, unit.name, index)),
+        "ARCHLAB_SERVING_GRPC": f"unix:{folder.grpc_socket(f'{unit.name}-{index}')}",
         "ARCHLAB_SERVING_THREADS": "1",
         **(_bento(folder) if bento else {}),
     }

@@ -76,6 +76,7 @@ class Upstreams:
                 "UPSTREAM_NAME": name,
                 "UPSTREAM_UNWELL": str(self.unwell(name)),
                 "UPSTREAM_MIRRORED": str(self.folder.root / f"{name}.mirrored"),
+                "UPSTREAM_GRPC": f"unix:{self.folder.grpc_socket(name)}" if "-" in name else "",
             }
             app = ("--app-dir", str(Path(__file__).parent), "upstream:app", "--uds", str(self.folder.socket(name)))
             quiet = ("--log-level", "warning", "--timeout-keep-alive", "75", "--timeout-graceful-shutdown", "5")

@@ -117,10 +117,13 @@ def test_only_two_routes_are_open(folder: LabFolder) -> None:
 
 def test_upstreams_are_the_first_replicas_behind_unix_sockets(folder: LabFolder) -> None:
     clusters = {c["name"]: c for c in made(folder, FLIGHT_TIME, CANARY, TABLE)["cds.json"]["resources"]}
-    assert set(clusters) == {"control", "registry", "lookup.1", "online.2", "online.3"}
+    pools = {"lookup.1", "online.2", "online.3"}
+    assert set(clusters) == {"control", "registry", *pools, *(f"{pool}.grpc" for pool in pools)}
     endpoints = clusters["online.2"]["load_assignment"]["endpoints"][0]["lb_endpoints"]
     paths = [e["endpoint"]["address"]["pipe"]["path"] for e in endpoints]
     assert paths == [str(folder.socket("online-0")), str(folder.socket("online-1"))]
+    (call, *_) = clusters["lookup.1.grpc"]["load_assignment"]["endpoints"][0]["lb_endpoints"]
+    assert call["endpoint"]["address"]["pipe"]["path"] == str(folder.grpc_socket("lookup-0"))
 
 
 def test_nothing_listens_beyond_the_loopback_interface(folder: LabFolder) -> None:

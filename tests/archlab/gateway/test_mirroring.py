@@ -125,9 +125,10 @@ def test_what_no_route_mirrors_to_is_gone(mirroring: Gateway) -> None:
     def names() -> set[str]:
         return {c["name"] for c in GatewayFiles.of(mirroring.folder).read("cds.json")["resources"]}
 
-    assert names() == {"control", "registry", "online.2", "online.2.shadow"}
+    always = {"control", "registry", "online.2", "online.2.grpc"}
+    assert names() == {*always, "online.2.shadow", "online.2.grpc.shadow"}
     mirroring.roll_out(plan(None))
-    assert names() == {"control", "registry", "online.2"}
+    assert names() == always
 
 
 def test_copies_under_way_when_mirroring_ends_disturb_nothing(mirroring: Gateway, until: Until) -> None:
