@@ -39,7 +39,7 @@ class Calls:
         """What reached the server."""
         token = options.pop("token", self.gateway.token)
         bearer = () if token is None else (("authorization", f"Bearer {token}"),)
-        call = self.channel.unary_unary(method)
+        call: Any = self.channel.unary_unary(method)
         reply = call(message, metadata=(*bearer, *metadata), timeout=options.pop("timeout", 10), **options)
         seen: dict[str, Any] = json.loads(reply)
         return {**seen, "headers": dict(seen["headers"])}
@@ -143,7 +143,7 @@ def test_what_is_not_offered_is_unimplemented(calls: Calls) -> None:
 def test_servers_and_their_health_are_asked(calls: Calls) -> None:
     for method in ("ServerLive", "ServerReady", "ServerMetadata"):
         assert calls.ask(SERVICE + method, b"")["name"].startswith("online-")
-    health = calls.channel.unary_unary("/grpc.health.v1.Health/Check")
+    health: Any = calls.channel.unary_unary("/grpc.health.v1.Health/Check")
     assert health(b"", metadata=[("authorization", f"Bearer {calls.gateway.token}")], timeout=10) == b"\x08\x01"
 
 

@@ -8,14 +8,9 @@ import json
 import os
 from collections.abc import Awaitable, Callable, MutableMapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import grpc.aio
-
-if TYPE_CHECKING:
-    Handler = grpc.GenericRpcHandler[bytes, bytes]
-else:
-    Handler = grpc.GenericRpcHandler
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
@@ -82,7 +77,7 @@ async def lifespan(receive: Receive, send: Send) -> None:
     await send({"type": "lifespan.shutdown.complete"})
 
 
-class Calls(Handler):
+class Calls(grpc.GenericRpcHandler):
     """Answers every call; a status that isn't 200 is UNAVAILABLE."""
 
     def service(self, details: grpc.HandlerCallDetails) -> Any:
