@@ -118,7 +118,11 @@ def _tensor(entry: Any, raw: bytes | None) -> Tensor:
     size = element_count(name, shape)
     if entry.parameters and "shared_memory_region" in entry.parameters:
         raise BadRequestError(f"tensor {name!r} is in shared memory, which this server doesn't offer")
-    data = _typed(name, datatype, size, entry.contents) if raw is None else from_binary(name, datatype, size, raw)
+    data = (
+        _typed(name, datatype, size, entry.contents)
+        if raw is None
+        else from_binary(name, DATATYPES[datatype], size, raw)
+    )
     return Tensor(name, datatype, shape, data)
 
 
