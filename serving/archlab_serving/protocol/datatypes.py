@@ -35,7 +35,7 @@ def _integer(name: str, numpy: str, code: str) -> Datatype:
 
 
 def _float(name: str, numpy: str, code: str, onnx: str) -> Datatype:
-    """Numbers up to half a unit in the last place beyond the largest one are rounded to it; larger ones would be inf."""
+    """What is less than half a unit in the last place beyond the largest number is rounded to it; more would be inf."""
     dtype = np.dtype(numpy)
     info = np.finfo(dtype)
     most = math.nextafter(float(info.max) + 2.0 ** (info.maxexp - info.nmant - 2), 0.0)

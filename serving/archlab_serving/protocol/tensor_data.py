@@ -25,8 +25,8 @@ from .messages import Data, Output
 MAX_RANK = 64
 """NumPy's own limit."""
 MAX_EMPTY = 1 << 20
-"""Most elements that the extents of an empty tensor may span beside the 0: its data doesn't bound them, and what a graph
-makes of them may not be empty."""
+"""Most elements that the extents of an empty tensor may span beside the 0: its data doesn't bound them, and what a
+graph makes of them may not be empty."""
 
 _FEW = 32
 """Up to as many elements a list is as cheap as an array."""
@@ -136,7 +136,7 @@ def _without_names(name: str, kind: Datatype, data: list[Any]) -> list[Any]:
 
 
 def _within_limits(name: str, kind: Datatype, limits: tuple[float, float], data: list[Any]) -> Data:
-    """The elements, each of which the datatype can hold; many of them as an array, which is made sooner or later anyway.
+    """The elements, each of which the datatype can hold; many of them as an array, which is made anyway later.
 
     `struct` refuses what doesn't fit, and is faster than NumPy, which may go to infinity.
     """
@@ -175,8 +175,8 @@ def _texts(name: str, size: int, raw: bytes) -> list[str]:
             texts.append(raw[start:offset].decode())
         except UnicodeDecodeError as error:
             raise BadRequestError(
-                f"tensor {name!r}: element {len(texts)} is not UTF-8 ({error.reason} at byte {error.start}); models here "
-                "take texts, so send other bytes as UINT8 or in base64"
+                f"tensor {name!r}: element {len(texts)} is not UTF-8 ({error.reason} at byte {error.start}); models "
+                "here take texts, so send other bytes as UINT8 or in base64"
             ) from error
     if len(texts) != size:
         raise BadRequestError(f"tensor {name!r} has {len(texts)} elements, its shape needs {size}")
