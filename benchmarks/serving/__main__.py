@@ -16,12 +16,13 @@ from pathlib import Path
 import psutil
 
 from . import machine
-from .contenders import ARCHLAB, RAW, Contender, all_contenders
+from .contenders import ARCHLAB, RAW, STARLETTE, Contender, all_contenders
 from .environments import NotBuiltError, ensure, own
+from .goals import compare
 from .models import BenchmarkModel, train
 from .pins import NOT_PACKAGED
 from .report import Process, Report
-from .rounds import Cell, Schedule, comparisons, idle_share, run
+from .rounds import Cell, Schedule, idle_share, run
 from .running import GRPC, Field, start, verify
 
 CONNECTIONS = (1, 16, 64)
@@ -117,7 +118,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     usual = Schedule(0.4, 2) if options.quick else Schedule(1.0, 5)
     schedule = Schedule(options.seconds or usual.seconds, options.rounds or usual.rounds)
     with tempfile.TemporaryDirectory(prefix="bench-models-") as folder:
-        models = train(Path(folder))
+        models = train(Path(folder))[: 1 if options.quick else None]
         report = Report(
             machine=here,
             cores=machine.split(pin=not options.no_pin),
@@ -128,12 +129,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
             configurations={contender.name: contender.configuration for contender in contenders},
             versions=found,
         )
-        for model in models[:1] if options.quick else models:
+        for model in models:
             starts = 3 if model.name == MAIN_MODEL and not options.quick else 1
             take(report, contenders, model, cells(model.name, quick=options.quick), starts)
     report.absent |= {} if options.only else NOT_PACKAGED
     peers = [contender.name for contender in contenders if contender.peer]
-    report.comparisons = comparisons(report.results, MAIN_MODEL, ARCHLAB, RAW, peers)
+    report.comparisons = compare(report.results, MAIN_MODEL, ARCHLAB, (RAW, STARLETTE), peers)
     report.load_after = psutil.getloadavg()[0]
     print(report.markdown(), end="")
     if options.json:

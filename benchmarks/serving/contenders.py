@@ -58,7 +58,7 @@ class Contender:
     """A server that a user would pick instead; not archlab and not a yardstick."""
 
 
-ARCHLAB, RAW = "archlab_serving", "bare ASGI"
+ARCHLAB, RAW, STARLETTE = "archlab_serving", "bare ASGI", "bare Starlette"
 
 
 def all_contenders() -> list[Contender]:
@@ -74,7 +74,7 @@ def all_contenders() -> list[Contender]:
             peer=False,
         ),
         _bare(RAW, "raw_app", "ASGI callable, orjson, checks nothing"),
-        _bare("bare Starlette", "starlette_app", "Starlette route and JSONResponse, checks nothing"),
+        _bare(STARLETTE, "starlette_app", "Starlette route and JSONResponse, checks nothing"),
         _mlserver(0, "MLServer, parallel_workers 0"),
         _mlserver(1, "MLServer, parallel_workers 1 (default)"),
         Contender(

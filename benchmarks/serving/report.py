@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from .goals import Comparison, summary, table
 from .machine import Cores, Machine
 from .processes import Memory
-from .rounds import Cell, Comparison, Results, Round, Schedule, ratios, spread
+from .rounds import Cell, Results, Round, Schedule, ratios, spread
 
 _TRANSPORTS = {"json": "JSON", "binary": "binary tensor data", "grpc": "gRPC"}
 
@@ -81,9 +82,7 @@ class Report:
                 }
                 for name, process in self.processes.items()
             },
-            "comparisons": [
-                {**c._asdict(), "found": c.found._asdict(), "reached": c.reached} for c in self.comparisons
-            ],
+            "comparisons": [comparison.document() for comparison in self.comparisons],
         }
 
     def _head(self) -> list[str]:
@@ -101,18 +100,9 @@ class Report:
         ]
 
     def _goals(self) -> list[str]:
-        """What the base reaches on single rows in JSON: a line for everybody, a column per number of connections."""
         if not self.comparisons:
             return []
-        columns = sorted({comparison.connections for comparison in self.comparisons})
-        head = f"| {self.base}'s rate on single rows in JSON, against | goal |"
-        lines = ["", head + "".join(f" {n} connections |" for n in columns), "|---|---" + "|---" * len(columns) + "|"]
-        for against in dict.fromkeys(comparison.against for comparison in self.comparisons):
-            those = {c.connections: c for c in self.comparisons if c.against == against}
-            least = next(iter(those.values())).least
-            cells = (_compared(those[n]) if n in those else "-" for n in columns)
-            lines.append(f"| {against} | {'' if least is None else f'≥ {least:g}'} | {' | '.join(cells)} |")
-        return lines
+        return ["", *(f"- {line}" for line in summary(self.comparisons)), "", *table(self.base, self.comparisons)]
 
     def _table(self, model: str, transport: str, rows: int) -> list[str]:
         kind = "single rows" if rows == 1 else f"{rows}-row tensors"
@@ -168,9 +158,3 @@ _RULE = "|---|---|---|---|---|---|---|---|"
 
 def _mb(size: int | None) -> str:
     return "-" if size is None else f"{size / 1e6:.0f}"
-
-
-def _compared(comparison: Comparison) -> str:
-    median, least, most = comparison.found
-    word = {None: "", True: " reached", False: " **missed**"}[comparison.reached]
-    return f"{median:.2f} [{least:.2f}, {most:.2f}]{word}"

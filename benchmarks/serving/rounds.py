@@ -122,37 +122,9 @@ def ratios(rounds: Sequence[Round], others: Sequence[Round]) -> Spread:
     return spread([mine.rate / theirs.rate for mine, theirs in zip(rounds, others, strict=True)])
 
 
-class Comparison(NamedTuple):
-    """Our rate against somebody's at one number of connections, and what it should at least be."""
+def cpu_ratios(rounds: Sequence[Round], others: Sequence[Round]) -> Spread:
+    """How many times our CPU time per request somebody else takes, round by round.
 
-    against: str
-    connections: int
-    found: Spread
-    least: float | None = None
-
-    @property
-    def reached(self) -> bool | None:
-        """By the median; None without a goal."""
-        return None if self.least is None else self.found.median >= self.least
-
-
-PEERS_GOAL, BARE_GOAL = 8.0, 0.85
-BEST_PEER = "the best peer of each round"
-
-
-def comparisons(results: Results, model: str, archlab: str, raw: str, peers: Sequence[str]) -> list[Comparison]:
-    """Single rows in JSON at each number of connections: the two goals, and every other contender without one."""
-    found: list[Comparison] = []
-    for cell, taken in results.items():
-        if (cell.model, cell.transport, cell.rows) != (model, "json", 1) or archlab not in taken:
-            continue
-        ours, connections = taken[archlab], cell.connections
-        present = [taken[peer] for peer in peers if peer in taken]
-        if present:
-            best = [max(others, key=lambda r: r.rate) for others in zip(*present, strict=True)]
-            found.append(Comparison(BEST_PEER, connections, ratios(ours, best), PEERS_GOAL))
-        for name, theirs in taken.items():
-            if name != archlab:
-                goal = BARE_GOAL if name == raw else None
-                found.append(Comparison(name, connections, ratios(ours, theirs), goal))
-    return found
+    The steadier figure on a machine that others use too: waiting for a core isn't in it.
+    """
+    return spread([theirs.cpu_us / max(mine.cpu_us, 1e-9) for mine, theirs in zip(rounds, others, strict=True)])
