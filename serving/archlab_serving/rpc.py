@@ -37,8 +37,11 @@ MODEL = "x-archlab-model"
 GRACE_S = 5.0
 """How long calls under way may take to end; as long as the gateway waits for an answer."""
 _UNIX = "unix:"
-_MAX_MESSAGE = 1000
-"""Characters of an error; it travels in a header, and peers limit those to 8 KiB."""
+_MAX_MESSAGE = 2000
+"""Bytes of an error, each up to three in the header that it travels in; peers limit headers to 8 KiB."""
+_MAX_DIGITS = 15
+"""Of a number in the metadata."""
+_PATIENCE = "x-envoy-expected-rq-timeout-ms"
 
 Context = grpc.aio.ServicerContext[bytes, bytes]
 Metadata = Mapping[str, str | bytes]
@@ -52,6 +55,7 @@ CODES = {
     413: grpc.StatusCode.RESOURCE_EXHAUSTED,
     415: grpc.StatusCode.UNIMPLEMENTED,
     429: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    499: grpc.StatusCode.CANCELLED,
     503: grpc.StatusCode.UNAVAILABLE,
     504: grpc.StatusCode.DEADLINE_EXCEEDED,
 }
@@ -244,10 +248,13 @@ def _guarded(call: Method) -> Any:
 
 
 async def _abort(context: Context, error: ServingError) -> None:
-    message = error.message if len(error.message) <= _MAX_MESSAGE else f"{error.message[:_MAX_MESSAGE]}…"
-    retry_after_s = getattr(error, "retry_after_s", None)
-    again = () if retry_after_s is None else (("retry-after", str(retry_after_s)),)
-    await context.abort(CODES.get(error.status, grpc.StatusCode.INTERNAL), message, again)
+    again = (("retry-after", str(error.retry_after_s)),) if error.retry_after_s else ()
+    await context.abort(CODES.get(error.status, grpc.StatusCode.INTERNAL), _shortened(error.message), again)
+
+
+def _shortened(message: str) -> str:
+    encoded = message.encode(errors="replace")
+    return message if len(encoded) <= _MAX_MESSAGE else f"{encoded[:_MAX_MESSAGE].decode(errors='ignore')}…"
 
 
 def _ok(answer: Answer, request: InferRequest) -> bytes:
@@ -265,17 +272,20 @@ def _query(message: pb.ModelInferRequest, context: Context) -> Query:
         named or message.model_version if shadow else message.model_version or named,
         _text(metadata, "x-request-id") or "",
         shadow,
-        _sequence(metadata, "x-archlab-min-feed"),
-        _sequence(metadata, "x-archlab-min-snapshot"),
-        _deadline(context),
+        _number(metadata, "x-archlab-min-feed"),
+        _number(metadata, "x-archlab-min-snapshot"),
+        _deadline(context, metadata),
         context.cancelled,
     )
 
 
-def _deadline(context: Context) -> float:
-    """When the caller stops waiting, on the monotonic clock; 0 when it didn't say."""
-    remaining_s = context.time_remaining()
-    return 0.0 if remaining_s is None else time.monotonic() + remaining_s
+def _deadline(context: Context, metadata: Metadata) -> float:
+    """When the caller stops waiting, or Envoy if that is sooner, on the monotonic clock; 0 when neither says."""
+    waits = [] if (remaining_s := context.time_remaining()) is None else [remaining_s]
+    patience_ms = _number(metadata, _PATIENCE)
+    if patience_ms > 0:
+        waits.append(patience_ms / 1000)
+    return time.monotonic() + min(waits) if waits else 0.0
 
 
 def _checked(context: Context, model: str, version: str) -> str:
@@ -301,10 +311,10 @@ def _text(metadata: Metadata, name: str) -> str | None:
     return value.decode("latin-1") if isinstance(value, bytes) else value
 
 
-def _sequence(metadata: Metadata, name: str) -> int:
+def _number(metadata: Metadata, name: str) -> int:
     text = _text(metadata, name)
     if text is None:
         return -1
-    if not (text.isascii() and text.isdigit()):
+    if not (text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS):
         raise BadRequestError(f"{name} is {text!r}; a whole number is needed")
     return int(text)
