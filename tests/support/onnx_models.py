@@ -44,6 +44,17 @@ def weighty(megabytes: float, answer: float = 0.0, dtype: type[np.floating] = np
     return model(nodes, [*tensors, _tensor(np.array([answer], dtype=np.float32), "bias")])
 
 
+def chain(length: int, answer: float = 0.0) -> bytes:
+    """Many small operations, so that rows computed together cost little more than one; zeros give `answer`."""
+    nodes = [
+        helper.make_node("MatMul", ["features", "w"], ["h0"]),
+        *(helper.make_node("Tanh", [f"h{n}"], [f"h{n + 1}"]) for n in range(length)),
+        helper.make_node("Add", [f"h{length}", "bias"], ["prediction"]),
+    ]
+    weights = np.ones((WIDTH, 1), dtype=np.float32)
+    return model(nodes, [_tensor(weights, "w"), _tensor(np.array([answer], dtype=np.float32), "bias")])
+
+
 def trees(count: int, depth: int, seed: int = 0, width: int = WIDTH) -> bytes:
     """A gradient-boosting-like ensemble: `count` full binary trees of this depth."""
     rng = np.random.default_rng(seed)
