@@ -146,6 +146,9 @@ class Engine:
         call: Call,
     ) -> Made:
         request = parse()
+        if request.raw is not None:
+            backend = served.backend
+            request = tensors.described(request, () if isinstance(backend, Table) else backend.inputs)
         snapshot = self._watcher.snapshot
         parameters: dict[str, Parameter] = {
             "model_version": served.release.version,
@@ -173,8 +176,10 @@ class Engine:
     async def _find_again(self, query: Query, call: Call) -> ServedModel:
         """A name that isn't known yet may stand in a feed that is a moment old."""
         call.pause()
-        await self._watcher.refresh()
-        call.resume()
+        try:
+            await self._watcher.refresh()
+        finally:
+            call.resume()
         return self._watcher.loaded.select(query.model, query.version)
 
     async def _ask_columnar(

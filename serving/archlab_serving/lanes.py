@@ -1,12 +1,13 @@
 """The queue of one loaded model: who waits for it, who goes next, and with whom.
 
 There is no waiting for company. While the model is being run, requests gather, and go as one batch when the run ends.
-While it isn't, a request runs at once; others that come in the same turn of the event loop go together at the turn's end.
+While it isn't, a request runs at once; others that come in the same turn of the event loop go together at its end.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections import deque
 
@@ -17,6 +18,8 @@ from .errors import CallerGoneError, DeadlineError, TooManyRequestsError
 from .settings import Settings
 from .tallies import Tally
 from .workers import Workers
+
+logger = logging.getLogger("archlab_serving")
 
 _NS = 1_000_000_000
 _INLINE_BATCH_US = 200.0
@@ -74,6 +77,7 @@ class Lane:
         """Queues a request; `ask.answered` has its answer, or the error that it ends with.
 
         Raises:
+            DeadlineError: its time is up already.
             TooManyRequestsError: there is no room, or its time will be up before its turn comes.
         """
         self._admit(ask)
@@ -104,6 +108,8 @@ class Lane:
         return remaining + self._drain.seconds(len(self._queue), self._rows) / self._width
 
     def _admit(self, ask: Ask) -> None:
+        if 0 < ask.deadline <= ask.queued:
+            raise DeadlineError(f"the time was up {ask.queued - ask.deadline:.3f} s before the model could be asked")
         waiting = len(self._queue)
         wait_s = self.wait_s() if waiting or self._running else 0.0
         if waiting and self._rows + ask.rows > self._settings.max_queue_rows:
@@ -181,7 +187,7 @@ class Lane:
         waited_s = now - ask.queued
         if now >= ask.deadline:
             ask.answered.set_exception(DeadlineError(f"the time was up after {waited_s:.3f} s in the model's queue"))
-        elif waited_s > _LOOKED_AFTER_S and ask.gone is not None and ask.gone():
+        elif waited_s > _LOOKED_AFTER_S and _is_gone(ask):
             ask.answered.set_exception(CallerGoneError(f"the caller hung up within {waited_s:.3f} s in the queue"))
         return not ask.answered.done()
 
@@ -214,6 +220,16 @@ class Lane:
         self._queue = deque(waiting)
         if waiting:
             self._wake_at(min(ask.deadline for ask in waiting), now)
+
+
+def _is_gone(ask: Ask) -> bool:
+    """Whether the caller has hung up; a transport that can't tell must not lose the others' turn."""
+    try:
+        return ask.gone is not None and ask.gone()
+    except Exception:
+        logger.exception("whether a caller has hung up can't be told")
+        ask.gone = None
+        return False
 
 
 def _rows(asks: list[Ask]) -> int:

@@ -7,6 +7,7 @@ and outputs, of any datatype that the protocol has.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -16,7 +17,7 @@ import onnxruntime as ort
 import orjson
 from numpy.typing import NDArray
 
-from .costs import Cost, measure
+from .costs import Clock, Cost, measure
 from .devices import CPU, CUDA, Lease, Provider, order_by_bus, providers, settle
 from .errors import RefusedReleaseError, UnknownModelError
 from .feed import Release
@@ -76,7 +77,8 @@ class OnnxModel:
             _check_contract(self, columns)
             self.outputs = (PREDICTION,)
         self._names = [output.name for output in self.outputs]
-        self.cost = self._measure(columns)
+        alone = threads == 1 and self._session.get_providers()[0] != CUDA
+        self.cost = self._measure(columns, time.thread_time if alone else time.perf_counter)
         self.batching_gains = self.cost.batching_gains
         self.inline_rows = self.cost.inline_rows(inline_ms)
         """Most rows whose inference is short enough for the event loop's thread; 0 when that isn't known."""
@@ -97,14 +99,14 @@ class OnnxModel:
         prediction: NDArray[np.float32] = self._run(self._names, {INPUT: matrix})[0]
         return prediction.reshape(-1, 1)
 
-    def _measure(self, columns: int) -> Cost:
+    def _measure(self, columns: int, clock: Clock) -> Cost:
         if not columns:
-            return measure(self.run, self.inputs, self.outputs)
+            return measure(self.run, self.inputs, self.outputs, clock)
         for rows in (1, 2):
             found = self.predict(np.zeros((rows, columns), dtype=np.float32)).shape
             if found != (rows, 1):
                 raise RefusedReleaseError("contract", f"{rows} rows gave a prediction of shape {found}")
-        return measure(self.run, [TensorSpec(INPUT, "FP32", (-1, columns))], self.outputs)
+        return measure(self.run, [TensorSpec(INPUT, "FP32", (-1, columns))], self.outputs, clock)
 
 
 @dataclass(frozen=True, slots=True)
