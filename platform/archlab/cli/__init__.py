@@ -27,6 +27,7 @@ MODULES = (
     "gradebook",
     "exam",
     "quiz",
+    "pack",
     "tour",
 )
 

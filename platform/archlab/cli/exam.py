@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.markup import escape
 
 from archlab.cli.console import JsonOption, LabOption, console, emit_json, table
 from archlab.cli.grading import open_exams, panel, question_markdown
@@ -217,17 +218,38 @@ def _report(exams: Exams, sitting: Sitting, blueprint: str | None, as_json: bool
         show_exam(exams, sitting, blueprint)
 
 
-def _start_pack(exams: Exams, pack: Path, code: str, lab: str | None) -> Sitting:
-    raise NotImplementedError
+def _start_pack(exams: Exams, file: Path, code: str, lab: str | None) -> Sitting:
+    from archlab.errors import ConflictError, UsageError
+    from archlab.grading import packs
+    from archlab.grading.signing import fingerprint
+    from archlab.lab import open_lab
+
+    if not code:
+        raise UsageError("A pack is opened by the start code of your seat.", "Ask the instructor: --code CODE")
+    pack, found = packs.read(file), open_lab(lab)
+    if pack.scenario != found.identity.scenario:
+        raise ConflictError(
+            f"The pack is for scenario {pack.scenario}; lab {found.name} runs {found.identity.scenario}.",
+            f"Make such a lab: archlab up {pack.scenario}",
+        )
+    terms = packs.terms(pack, code, exams.pack)
+    packs.keep(pack, found.folder.root)
+    sitting = exams.start(terms)
+    console.print(f"[bold]{escape(pack.title)}[/], {terms.seat}, signed by key {fingerprint(pack.signing_key)}")
+    return sitting
 
 
 def _turn(lab: str | None, code: str, action: str) -> Sitting:
     from archlab.errors import ConflictError
+    from archlab.grading import packs
+    from archlab.lab import open_lab
 
-    sitting = open_exams(lab).current()
-    if not sitting.started.pack:
+    exams = open_exams(lab)
+    started = exams.current().started
+    if not started.pack:
         raise ConflictError(
-            f"{sitting.exam} was started without a pack, so no instructor could give out codes for it.",
+            f"{started.exam} was started without a pack, so no instructor could give out codes for it.",
             "Nobody can stop or lengthen its clock.",
         )
-    raise NotImplementedError
+    pack = packs.kept(open_lab(lab).folder.root, started.pack)
+    return exams.turn(packs.turn(pack, started.seat, action, code))

@@ -29,6 +29,7 @@ def register(app: typer.Typer) -> None:
     group = typer.Typer(help="What was answered: shown, checked, judged again.", no_args_is_help=True)
     for command in (show, verify, report, regrade, export):
         group.command()(command)
+    group.command("hand-in")(hand_in)
     app.add_typer(group, name="gradebook")
     app.command()(regrade)
 
@@ -141,6 +142,32 @@ def export(
         return
     file.write_text(text, encoding="utf-8", newline="")
     console.print(f"{len(entries)} entries are in {file}.")
+
+
+def hand_in(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A ZIP, e.g. ada.zip.")],
+    learner: Annotated[str, typer.Option("--name", help="Who you are, for the instructor.")],
+    lab: LabOption = None,
+) -> None:
+    """Write gradebook and evidence into one file for the instructor; they grade it without your lab."""
+    from archlab.grading import handin
+    from archlab.lab import open_lab
+
+    found, book = open_lab(lab), open_practice(lab).book
+    identity = found.identity
+    about = handin.write(
+        file,
+        found.folder.root,
+        learner=learner,
+        name=found.name,
+        scenario=identity.scenario,
+        seed=identity.seed,
+        book=book,
+    )
+    size = file.stat().st_size / 1024
+    console.print(
+        f"{file}: {about.entries} entries and their evidence, {size:,.0f} KiB, head\n{about.head}", soft_wrap=True
+    )
 
 
 def _row(entry: Entry) -> tuple[object, ...]:

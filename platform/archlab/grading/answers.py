@@ -10,6 +10,7 @@ from archlab.errors import UserError
 from archlab.spec.grading import Question, QuestionKind
 
 MAX_CHARACTERS = 1000
+MAX_NUMBER = 1e300
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?")
 
 
@@ -40,6 +41,22 @@ def parse(question: Question, raw: str) -> Any:
                 f"{question.id} is answered by the platform's state, not by a value.",
                 f"Bring the lab there, then: archlab grade {question.id}",
             )
+
+
+def sound(question: Question, value: Any) -> bool:
+    """Whether a value from a file is what `parse` could have given: files are the learner's to write."""
+    keys = [o.key for o in question.options]
+    match question.kind:
+        case QuestionKind.CHOICE:
+            return value in keys
+        case QuestionKind.MULTI | QuestionKind.ORDER:
+            listed = isinstance(value, list) and bool(value) and all(v in keys for v in value)
+            distinct = listed and len(set(value)) == len(value)
+            return distinct and (question.kind is QuestionKind.MULTI or len(value) == len(keys))
+        case QuestionKind.NUMERIC | QuestionKind.PREDICT:
+            return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < MAX_NUMBER
+        case QuestionKind.STATE:
+            return value is None
 
 
 def _key(question: Question, text: str) -> str:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
+from archlab.grading.answers import sound
 from archlab.grading.content import TruthFunction
 from archlab.spec.grading import Evidence, Question, QuestionKind, Truth, Verdict
 from archlab.spec.scenario import Variant
@@ -57,6 +58,8 @@ def grade(question: Question, truth: Truth | Grade, answer: Any) -> Grade:
     """Judge an answer (as `answers.parse` gives it; ignored for state questions)."""
     if isinstance(truth, Grade):
         return truth
+    if not sound(question, answer):
+        return Grade(Verdict.INVALID, 0.0, "The answer is none that this question takes.")
     if truth.blocked:
         return Grade(Verdict.BLOCKED, 0.0, truth.blocked)
     explanation = explain(question.explanation, truth.facts)
