@@ -147,8 +147,7 @@ class Engine:
     ) -> Made:
         request = parse()
         if request.raw is not None:
-            backend = served.backend
-            request = tensors.described(request, () if isinstance(backend, Table) else backend.inputs)
+            request = tensors.described(request, (await self._watcher.residency.describe(served.file)).inputs)
         snapshot = self._watcher.snapshot
         parameters: dict[str, Parameter] = {
             "model_version": served.release.version,

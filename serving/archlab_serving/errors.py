@@ -39,6 +39,12 @@ class MethodNotAllowedError(ServingError):
     status = 405
 
 
+class RequestTimeoutError(ServingError):
+    """The request's body took too long to arrive."""
+
+    status = 408
+
+
 class BodyTooLargeError(ServingError):
     """More bytes than the server takes."""
 

@@ -118,7 +118,7 @@ def row_count(tensors: Mapping[str, Tensor], max_rows: int) -> int:
     rows = -1
     for name, tensor in tensors.items():
         shape = tensor.shape
-        if len(shape) > 2 or (len(shape) == 2 and shape[1] != 1):
+        if not 1 <= len(shape) <= 2 or (len(shape) == 2 and shape[1] != 1):
             raise BadRequestError(f"tensor {name!r} has shape {shape}; [N] or [N, 1] is needed")
         if rows < 0:
             rows = shape[0]

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import time
-import zlib
 from collections.abc import Callable, Coroutine, Mapping
 from functools import partial
 
 import orjson
 from starlette.types import Receive, Scope, Send
 
+from .body import ClientGoneError, pack, read, unpack
 from .engine import Engine, Query
-from .errors import BadRequestError, BodyTooLargeError, ServingError, UnsupportedEncodingError
+from .errors import BadRequestError, ServingError
 from .protocol.messages import Answer, InferRequest
 from .protocol.rest import HEADER_LENGTH, format_response, parse_request
 from .settings import Settings
@@ -21,11 +21,7 @@ Response = tuple[int, list[tuple[bytes, bytes]], bytes]
 
 _JSON = (b"content-type", b"application/json")
 _BINARY = (b"content-type", b"application/octet-stream")
-_ZLIB_WINDOW = {b"gzip": 31, b"deflate": 15}
-
-
-class ClientGoneError(Exception):
-    """The caller hung up before the request was whole."""
+_CLOSE = (b"connection", b"close")
 
 
 class Endpoint:
@@ -51,8 +47,16 @@ class Endpoint:
             self._engine.leave()
 
     async def _respond(self, headers: Headers, receive: Receive, model: str, version: str) -> Response:
+        limit = self._settings.max_body_bytes
         try:
-            body = await self._body(headers, receive)
+            packed = await read(headers, receive, limit, self._settings.body_timeout_s)
+        except ServingError as error:
+            self._engine.refuse(error)
+            status, sent, message = error_response(error)
+            return status, [*sent, _CLOSE], message  # nobody reads what is left of the body
+        try:
+            encoding = headers.get(b"content-encoding")
+            body = packed if encoding is None else unpack(packed, encoding, limit)
             query = _query(headers, model, version, partial(_hung_up, receive))
         except ServingError as error:
             self._engine.refuse(error)
@@ -62,31 +66,11 @@ class Endpoint:
             return parse_request(body, headers.get(HEADER_LENGTH))
 
         try:
-            return await self._engine.infer(query, parse, _ok)
+            response = await self._engine.infer(query, parse, _ok)
         except ServingError as error:
             return error_response(error)
-
-    async def _body(self, headers: Headers, receive: Receive) -> bytes:
-        limit = self._settings.max_body_bytes
-        declared = headers.get(b"content-length", b"0")
-        if declared.isdigit() and int(declared) > limit:
-            raise BodyTooLargeError(f"the body has {int(declared)} bytes; at most {limit} are taken")
-        parts: list[bytes] = []
-        size = 0
-        more = True
-        while more:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                raise ClientGoneError
-            part = message.get("body", b"")
-            size += len(part)
-            if size > limit:
-                raise BodyTooLargeError(f"the body has more than {limit} bytes")
-            parts.append(part)
-            more = message.get("more_body", False)
-        body = parts[0] if len(parts) == 1 else b"".join(parts)
-        encoding = headers.get(b"content-encoding")
-        return body if encoding is None else _decompress(body, encoding, limit)
+        accepted = headers.get(b"accept-encoding")
+        return response if accepted is None else await _packed(response, accepted)
 
 
 def error_response(error: ServingError) -> Response:
@@ -110,6 +94,12 @@ def _ok(answer: Answer, request: InferRequest) -> Response:
     if json_length is None:
         return 200, [_JSON], content
     return 200, [_BINARY, (HEADER_LENGTH, b"%d" % json_length)], content
+
+
+async def _packed(response: Response, accepted: bytes) -> Response:
+    status, headers, body = response
+    packed, encoding = await pack(body, accepted)
+    return response if encoding is None else (status, [*headers, (b"content-encoding", encoding)], packed)
 
 
 def _query(headers: Headers, model: str, version: str, gone: Callable[[], bool]) -> Query:
@@ -159,22 +149,3 @@ def _sequence(headers: Headers, name: bytes) -> int:
     if not text.isdigit():
         raise BadRequestError(f"header {name.decode()} is {text.decode('latin-1')!r}; a whole number is needed")
     return int(text)
-
-
-def _decompress(body: bytes, encoding: bytes, limit: int) -> bytes:
-    if encoding == b"identity":
-        return body
-    window = _ZLIB_WINDOW.get(encoding)
-    if window is None:
-        shown = encoding.decode("latin-1")
-        raise UnsupportedEncodingError(f"Content-Encoding {shown!r} is not offered; gzip, deflate and identity are")
-    inflater = zlib.decompressobj(window)
-    try:
-        data = inflater.decompress(body, limit + 1)
-    except zlib.error as error:
-        raise BadRequestError(f"the body is not {encoding.decode()}: {error}") from error
-    if len(data) > limit:
-        raise BodyTooLargeError(f"the body unpacks to more than {limit} bytes")
-    if not inflater.eof:
-        raise BadRequestError(f"the {encoding.decode()} body ends too early")
-    return data

@@ -11,7 +11,7 @@ from .errors import ConfigurationError
 
 PREFIX = "ARCHLAB_SERVING_"
 _NUMBERS = (
-    *("threads", "workers", "max_body_bytes", "max_rows", "max_concurrency"),
+    *("threads", "workers", "max_body_bytes", "body_timeout_s", "max_rows", "max_concurrency"),
     *("max_model_bytes", "memory_limit_bytes", "load_timeout_s"),
     *("max_batch_rows", "max_queue_rows", "queue_timeout_s"),
 )
@@ -40,6 +40,8 @@ class Settings:
     workers: int = 2
     """Threads for inferences that would hold the event loop too long."""
     max_body_bytes: int = 8 << 20
+    body_timeout_s: float = 10.0
+    """Longest that a request's body may take to arrive; then it gets 408."""
     max_rows: int = 4096
     max_concurrency: int = 256
     """Requests being read or answered at once; more get 503."""

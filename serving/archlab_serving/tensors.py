@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -9,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import BadRequestError
-from .protocol.datatypes import DATATYPES
+from .protocol.datatypes import BYTES, DATATYPES
 from .protocol.messages import InferRequest, Output, Tensor
+from .protocol.tensor_data import element_count, from_binary
 from .runtime import TensorSpec
 
 
@@ -25,6 +27,39 @@ def feeds(inputs: Sequence[TensorSpec], tensors: Mapping[str, Tensor]) -> dict[s
         if name not in known:
             raise BadRequestError(f"tensor {name!r} is no input of this model; it takes {', '.join(sorted(known))}")
     return {spec.name: _array(spec, tensors.get(spec.name)) for spec in inputs}
+
+
+def described(request: InferRequest, inputs: Sequence[TensorSpec]) -> InferRequest:
+    """A raw binary request with the tensor that its bytes are, as the Binary Tensor Data Extension infers it.
+
+    Raises:
+        BadRequestError: the model has several inputs, or the bytes don't say the shape of its only one.
+    """
+    raw = request.raw
+    if raw is None:
+        return request
+    if len(inputs) != 1:
+        names = ", ".join(spec.name for spec in inputs)
+        raise BadRequestError(f"a body without a JSON part is for models of one input; this one has {names}")
+    (spec,) = inputs
+    if spec.datatype == BYTES:
+        raw = len(raw).to_bytes(4, "little") + raw
+        count = 1
+    else:
+        count = len(raw) // DATATYPES[spec.datatype].numpy.itemsize
+    shape = _inferred(spec, count)
+    data = from_binary(spec.name, DATATYPES[spec.datatype], element_count(spec.name, shape), raw)
+    return request._replace(inputs={spec.name: Tensor(spec.name, spec.datatype, shape, data)})
+
+
+def _inferred(spec: TensorSpec, count: int) -> list[int]:
+    """The shape of so many elements."""
+    if sum(extent < 0 for extent in spec.shape) > 1:
+        raise BadRequestError(
+            f"tensor {spec.name!r} has shape {list(spec.shape)}; the bytes alone don't tell more than one extent"
+        )
+    fixed = math.prod(extent for extent in spec.shape if extent >= 0)
+    return [count // max(fixed, 1) if extent < 0 else extent for extent in spec.shape]
 
 
 def row_count(feeds: Mapping[str, NDArray[Any]]) -> int:
