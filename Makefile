@@ -6,10 +6,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help setup lab test lint types layers policies unit e2e bench clean lock
+.PHONY: help setup lab test lint types layers policies unit e2e bench bench-serving clean lock
 
 help: ## Explain the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
 
 $(STAMP): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if (3, 11) <= v < (3, 14) else f"archlab needs Python 3.11 to 3.13; this is {v[0]}.{v[1]}. Next: make setup PYTHON=python3.12")'
@@ -43,6 +43,9 @@ e2e: setup ## One real ten-model lab, used by every test in tests/e2e
 
 bench: setup ## Measure start-up, a replayed day, memory; print a table
 	$(BIN)/python benchmarks/lab.py
+
+bench-serving: setup ## Measure the inference server beside MLServer, MLflow, BentoML, KServe and bare ASGI apps
+	$(BIN)/python -m benchmarks.serving $(ARGUMENTS)
 
 lock: ## Resolve requirements.lock anew
 	uv pip compile pyproject.toml --extra dev --extra kube --universal --python-version 3.11 --generate-hashes \

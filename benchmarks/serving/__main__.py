@@ -118,7 +118,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     usual = Schedule(0.4, 2) if options.quick else Schedule(1.0, 5)
     schedule = Schedule(options.seconds or usual.seconds, options.rounds or usual.rounds)
     with tempfile.TemporaryDirectory(prefix="bench-models-") as folder:
-        models = train(Path(folder))[: 1 if options.quick else None]
+        models = train(Path(folder), (MAIN_MODEL,) if options.quick else (MAIN_MODEL, SECOND_MODEL))
         report = Report(
             machine=here,
             cores=machine.split(pin=not options.no_pin),
