@@ -51,7 +51,7 @@ def start(
             raise UsageError(
                 "The pack says how long, what is asked and how it is drawn.", "Leave the other options out."
             )
-        sitting = _start_pack(exams, pack, code, lab)
+        sitting = _start_pack(exams, pack, code, lab, quiet=as_json)
     else:
         sitting = exams.start(_terms(exams, minutes or 60, questions, seed, blueprint))
     if as_json:
@@ -218,7 +218,7 @@ def _report(exams: Exams, sitting: Sitting, blueprint: str | None, as_json: bool
         show_exam(exams, sitting, blueprint)
 
 
-def _start_pack(exams: Exams, file: Path, code: str, lab: str | None) -> Sitting:
+def _start_pack(exams: Exams, file: Path, code: str, lab: str | None, *, quiet: bool) -> Sitting:
     from archlab.errors import ConflictError, UsageError
     from archlab.grading import packs
     from archlab.grading.signing import fingerprint
@@ -235,7 +235,8 @@ def _start_pack(exams: Exams, file: Path, code: str, lab: str | None) -> Sitting
     terms = packs.terms(pack, code, exams.pack)
     packs.keep(pack, found.folder.root)
     sitting = exams.start(terms)
-    console.print(f"[bold]{escape(pack.title)}[/], {terms.seat}, signed by key {fingerprint(pack.signing_key)}")
+    if not quiet:
+        console.print(f"[bold]{escape(pack.title)}[/], {terms.seat}, signed by key {fingerprint(pack.signing_key)}")
     return sitting
 
 

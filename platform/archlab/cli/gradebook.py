@@ -150,7 +150,7 @@ def hand_in(
     lab: LabOption = None,
 ) -> None:
     """Write gradebook and evidence into one file for the instructor; they grade it without your lab."""
-    from archlab.grading import handin
+    from archlab.grading import handin, sittings
     from archlab.lab import open_lab
 
     found, book = open_lab(lab), open_practice(lab).book
@@ -168,6 +168,9 @@ def hand_in(
     console.print(
         f"{file}: {about.entries} entries and their evidence, {size:,.0f} KiB, head\n{about.head}", soft_wrap=True
     )
+    running = sittings.current(book.entries(), book.now())
+    if running is not None:
+        console.print(f"[yellow]{running.exam} is not finished: archlab exam finish, then hand in again.[/]")
 
 
 def _row(entry: Entry) -> tuple[object, ...]:

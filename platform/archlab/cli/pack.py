@@ -130,7 +130,7 @@ def grade(
         emit_json([_facts(s) for s in sat])
         return
     rows = [
-        (_safe(s.learner), s.seat, f"{s.points:g}/{s.possible}" if s.marks else "", _safe("; ".join(s.doubts)))
+        (_safe(s.learner), _safe(s.seat), f"{s.points:g}/{s.possible}" if s.marks else "", _safe("; ".join(s.doubts)))
         for s in sat
     ]
     console.print(
@@ -175,7 +175,7 @@ def _anchors(path: Path) -> tuple[Anchor, ...]:
     if not path.exists():
         return ()
     try:
-        return tuple(Anchor.model_validate_json(line) for line in path.read_text().splitlines() if line.strip())
+        return tuple(Anchor.model_validate_json(line) for line in path.read_bytes().split(b"\n") if line)
     except ValidationError as error:
         raise SpecError(f"{path} is no file of anchors: {error.errors()[0]['msg']}.") from None
 
@@ -184,8 +184,8 @@ def _note(path: Path, found: Sequence[Anchor]) -> None:
     if not found:
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a") as file:
-        file.writelines(anchor.model_dump_json() + "\n" for anchor in found)
+    with path.open("ab") as file:
+        file.writelines(anchor.model_dump_json().encode() + b"\n" for anchor in found)
 
 
 def _write_pages(where: Path, sat: Sequence[Sat], exam: ExamPack, questions: Pack, now: datetime) -> None:

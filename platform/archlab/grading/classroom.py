@@ -5,20 +5,21 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from statistics import fmean, median
 
 from archlab.errors import SpecError, UserError
-from archlab.grading import handin, packs, sittings
+from archlab.grading import doubts, handin, packs, sittings
 from archlab.grading.blueprints import Item
 from archlab.grading.content import Pack
+from archlab.grading.exams import Terms
 from archlab.grading.handin import Received
 from archlab.grading.marking import explanation, marks
 from archlab.grading.sealing import code_digest
 from archlab.grading.sittings import Sitting
-from archlab.spec.gradebook import ExamStarted, Mark
-from archlab.spec.pack import Anchor, ExamPack, Hidden
+from archlab.spec.gradebook import Entry, ExamClock, ExamStarted, Mark
+from archlab.spec.pack import Anchor, Control, ExamPack, Hidden
 
 LEAST_LEARNERS = 5
 """Below this many, how well a question separates can't be said."""
@@ -83,38 +84,78 @@ def grade_folder(
 
 
 def grade(path: Path, pack: ExamPack, hidden: Hidden, questions: Pack, anchors: Sequence[Anchor]) -> Sat:
-    """Judge one hand-in; what can't be read becomes a doubt, never an error."""
+    """Judge one hand-in; what can't be read or judged becomes a doubt, never an error."""
     try:
-        received = handin.read(path)
+        return _judged(path.name, handin.read(path), pack, hidden, questions, anchors)
     except (UserError, OSError) as error:
-        return Sat(path.name, path.stem, "", None, (), (), (), (str(error),), None)
+        doubt = str(error)
+    except Exception as error:  # noqa: BLE001 - whatever one learner's file holds, the class gets its results
+        doubt = f"It could not be judged ({type(error).__name__}: {error})."
+    return Sat(path.name, path.stem, "", None, (), (), (), (doubt,), None)
+
+
+def _judged(
+    file: str, received: Received, pack: ExamPack, hidden: Hidden, questions: Pack, anchors: Sequence[Anchor]
+) -> Sat:
+    found = [*doubts.of_chain(received), *doubts.of_anchors(received, anchors)]
+    unsat = Sat(file, received.about.learner, "", None, (), (), (), (), received)
     digest = packs.pack_digest(pack)
-    started = [e for e in received.entries if isinstance(e, ExamStarted) and e.pack == digest]
-    doubts = [*_chain(received), *_anchored(received, anchors)]
-    learner = received.about.learner
-    if not started:
-        return Sat(path.name, learner, "", None, (), (), (), (*doubts, "No exam of this pack was sat."), received)
-    sitting = sittings.read(received.entries, started[0].exam)
-    judged = marks(questions, received.get, sitting)
-    doubts += _sitting(received, sitting, pack, hidden, questions)
-    doubts += [f"It was sat {len(started)} times; the first counts."] if len(started) > 1 else []
-    doubts += _evidence(received, sitting)
-    doubts += _otherwise(sitting, judged)
-    return Sat(
-        file=path.name,
-        learner=learner,
-        seat=sitting.started.seat,
+    exams = [e for e in received.entries if isinstance(e, ExamStarted) and e.pack == digest]
+    if not exams:
+        return _with_doubts(unsat, (*found, "No exam of this pack was sat."))
+    started = exams[0]
+    secret = next((s for s in hidden.seats if s.label == started.seat), None)
+    if secret is None:
+        return _with_doubts(unsat, (*found, f"The pack has no seat {started.seat!r}."))
+    terms = packs.terms_of(pack, secret, questions)
+    entries, refused = _by_the_pack(received.entries, started, terms, pack.controls)
+    sitting = sittings.read(entries, started.exam)
+    judged = tuple(_with_evidence(m, received) for m in marks(questions, received.get, sitting))
+    found += doubts.of_start(started, terms) + doubts.of_turns(refused) + doubts.of_sitting(sitting)
+    found += [f"It was sat {len(exams)} times; the first counts."] if len(exams) > 1 else []
+    found += doubts.of_practice(received.entries, started, terms.questions)
+    found += doubts.of_evidence(received, sitting) + doubts.of_marks(sitting, judged)
+    counting = [m for m in judged if m.counts]
+    return replace(
+        unsat,
+        seat=started.seat,
         sitting=sitting,
         marks=judged,
         items=tuple(
-            Item(questions.question(m.question), m.verdict is not None, m.points, m.possible)
-            for m in judged
-            if m.counts
+            Item(questions.question(m.question), m.verdict is not None, m.points, m.possible) for m in counting
         ),
         explanations=tuple(explanation(questions, received.get, m) for m in judged),
-        doubts=tuple(doubts),
-        received=received,
+        doubts=tuple(found),
     )
+
+
+def _by_the_pack(
+    entries: Sequence[Entry], started: ExamStarted, terms: Terms, controls: Sequence[Control]
+) -> tuple[tuple[Entry, ...], tuple[ExamClock, ...]]:
+    """The exam's lines with the seat's questions and time, and, apart, turns of the clock that no code allows."""
+    codes = {(c.action, c.minutes, c.code_sha256) for c in controls if c.seat == started.seat}
+    kept: list[Entry] = [started.model_copy(update={"questions": terms.questions, "minutes": terms.minutes})]
+    refused: list[ExamClock] = []
+    for entry in entries[started.sequence :]:
+        if isinstance(entry, ExamClock) and entry.exam == started.exam and entry.action != "resume":
+            code = (entry.action, entry.minutes, code_digest(started.seat, entry.action, entry.code))
+            if code not in codes:
+                refused.append(entry)
+                continue
+            codes.remove(code)
+        kept.append(entry)
+    return tuple(kept), tuple(refused)
+
+
+def _with_evidence(mark: Mark, received: Received) -> Mark:
+    """Evidence that was not handed in whole is the learner's to bring: the question counts, for nothing."""
+    if mark.counts or not mark.evidence:
+        return mark
+    try:
+        received.get(mark.evidence)
+    except UserError:
+        return mark.model_copy(update={"counts": True, "points": 0.0})
+    return mark
 
 
 def new_anchors(sat: Sequence[Sat], anchors: Sequence[Anchor], now: datetime) -> tuple[Anchor, ...]:
@@ -157,89 +198,13 @@ def _correlation(pairs: Sequence[tuple[float, float]]) -> float | None:
     return sum((x - mx) * (y - my) for x, y in pairs) / spread if spread > 1e-12 else None
 
 
-def _chain(received: Received) -> list[str]:
-    doubts = [f"The gradebook is broken: {received.check.fault}"] if received.check.fault else []
-    if not received.signed:
-        doubts.append("The hand-in is not signed by the gradebook's key, or names another head than the gradebook has.")
-    return doubts
-
-
-def _anchored(received: Received, anchors: Sequence[Anchor]) -> list[str]:
-    """A head noted earlier has to be in the chain still; a learner keeps their key."""
-    doubts: list[str] = []
-    heads = {e.sequence: e.hash for e in received.entries}
-    for anchor in anchors:
-        if anchor.key == received.about.key and heads.get(anchor.sequence) != anchor.head:
-            doubts.append(
-                f"The head noted on {anchor.noted:%Y-%m-%d %H:%M}Z (entry {anchor.sequence}) is not in this gradebook: "
-                "it was cut off or written anew."
-            )
-    others = {a.key for a in anchors if a.learner == received.about.learner} - {received.about.key}
-    if others:
-        doubts.append("An earlier gradebook of this learner was signed by another key: another lab, or a new start.")
-    return doubts
-
-
-def _sitting(received: Received, sitting: Sitting, pack: ExamPack, hidden: Hidden, questions: Pack) -> list[str]:
-    started, doubts = sitting.started, [f"Clock: {line}" for line in sitting.irregularities]
-    secret = next((s for s in hidden.seats if s.label == started.seat), None)
-    if secret is None:
-        return [*doubts, f"The pack has no seat {started.seat!r}."]
-    terms = packs.terms_of(pack, secret, questions)
-    if started.variant.seed != secret.seed:
-        doubts.append(f"The lab has seed {started.variant.seed}; the seat has {secret.seed}.")
-    if started.questions != terms.questions:
-        doubts.append("Other questions were asked than the seat draws.")
-    if started.minutes != pack.minutes:
-        doubts.append(f"The clock was set to {started.minutes} minutes; the pack gives {pack.minutes}.")
-    allowed = {(c.action, c.minutes, c.code_sha256) for c in pack.controls if c.seat == started.seat}
-    used: Counter[str] = Counter()
-    for turn in sitting.clock:
-        used[turn.code] += turn.action != "resume"
-        known = (turn.action, turn.minutes, code_digest(started.seat, turn.action, turn.code)) in allowed
-        if turn.action != "resume" and (not known or used[turn.code] > 1):
-            doubts.append(f"The clock was turned ({turn.action}, {turn.minutes} minutes) without a code of this pack.")
-    if sitting.late:
-        doubts.append(f"{sitting.late} answers were recorded after time was up; they don't count.")
-    if sitting.finished is None:
-        doubts.append("The exam was not finished; what was answered in time counts.")
-    return doubts
-
-
-def _evidence(received: Received, sitting: Sitting) -> list[str]:
-    """Every picture must be of the seat's lab, taken while the exam ran."""
-    doubts: list[str] = []
-    earliest = sitting.started.wall_time - timedelta(minutes=5)
-    for sha256 in dict.fromkeys(sitting.pictures):
-        try:
-            evidence = received.get(sha256)
-        except UserError as error:
-            doubts.append(str(error))
-            continue
-        if evidence.variant != sitting.started.variant:
-            doubts.append(f"The evidence {sha256[:12]} is of another lab: seed {evidence.variant.seed}.")
-        if evidence.taken < earliest:
-            doubts.append(f"The evidence {sha256[:12]} was taken on {evidence.taken:%Y-%m-%d %H:%M}Z, before the exam.")
-    return doubts
-
-
-def _otherwise(sitting: Sitting, judged: Sequence[Mark]) -> list[str]:
-    """Where the learner's own gradebook says something else than what is judged here."""
-    said = {m.question: m for m in sitting.finished.marks} if sitting.finished else {}
-    return [
-        f"{mark.question}: the gradebook says {claimed.points:g} points, judged here {mark.points:g}."
-        for mark in judged
-        if (claimed := said.get(mark.question)) is not None and abs(claimed.points - mark.points) > 0.005
-    ]
-
-
 def _shared(sat: Sat, keys: Counter[str], seats: Counter[str]) -> list[str]:
-    doubts = []
+    found = []
     if sat.received and keys[sat.received.about.key] > 1:
-        doubts.append("Another hand-in was signed by the same key: the same lab.")
+        found.append("Another hand-in was signed by the same key: the same lab.")
     if sat.seat and seats[sat.seat] > 1:
-        doubts.append(f"Another hand-in sat on {sat.seat}.")
-    return doubts
+        found.append(f"Another hand-in sat on {sat.seat}.")
+    return found
 
 
 def _with_doubts(sat: Sat, more: Sequence[str]) -> Sat:

@@ -217,7 +217,11 @@ def _link(line: bytes, number: int, previous: str, key: str | None) -> tuple[Ent
         return None, f"line {number} carries sequence {entry.sequence}: a line was added or removed."
     if entry.previous != previous:
         return None, f"line {number} does not follow line {number - 1}: a line was changed, added or removed."
-    if entry.hash != entry_hash(entry):
+    try:
+        found = entry_hash(entry)
+    except (ValueError, RecursionError):
+        return None, f"line {number} holds a value that no line is written with."
+    if entry.hash != found:
         return None, f"line {number} was changed after it was written."
     if key is not None and entry.key != key:
         whose = "this lab's gradebook key" if number == 1 else "the lines before it"

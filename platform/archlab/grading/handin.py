@@ -10,7 +10,7 @@ import re
 import struct
 import zipfile
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,7 +23,7 @@ from archlab.files import write_atomic
 from archlab.grading import gradebook
 from archlab.grading.canonical import canonical, digest
 from archlab.grading.signing import SigningKey, verifies
-from archlab.grading.store import EvidenceStore, unpack
+from archlab.grading.store import EvidenceStore, unpack, unpacked_bytes
 from archlab.spec.gradebook import Attempt, Entry, ExamAnswered, ExamFinished, ExamStarted, Forecast
 from archlab.spec.grading import Evidence
 from archlab.spec.pack import HandIn
@@ -33,6 +33,8 @@ MAX_DIRECTORY_BYTES = 2**20
 MAX_BOOK_BYTES = 16 * 2**20
 MAX_EVIDENCE_BYTES = 8 * 2**20
 """Of one piece, compressed."""
+MAX_UNPACKED_BYTES = 512 * 2**20
+"""Of all evidence together."""
 MAX_MEMBERS = 3000
 _EVIDENCE = re.compile(r"evidence/([0-9a-f]{64})\.json\.gz")
 _BOOK, _ABOUT = "gradebook.jsonl", "hand-in.json"
@@ -67,25 +69,30 @@ def write(
     """Write a lab's gradebook with the evidence that it names.
 
     Raises:
-        SpecError: the gradebook is broken.
+        SpecError: the gradebook is broken, or the name is none.
         NotFoundError: it is empty.
     """
     entries = book.entries()
     if not entries:
         raise NotFoundError("The gradebook is empty: there is nothing to hand in.", "Answer first: archlab quiz")
     key = SigningKey.of_file(lab / "keys" / "gradebook.pem")
-    bare = HandIn(
-        learner=learner,
-        lab=name,
-        scenario=scenario,
-        seed=seed,
-        code_version=__version__,
-        made=datetime.now(UTC),
-        entries=len(entries),
-        head=entries[-1].hash,
-        key=key.public,
-        signature="0" * 128,
-    )
+    try:
+        bare = HandIn(
+            learner=learner,
+            lab=name,
+            scenario=scenario,
+            seed=seed,
+            code_version=__version__,
+            made=datetime.now(UTC),
+            entries=len(entries),
+            head=entries[-1].hash,
+            key=key.public,
+            signature="0" * 128,
+        )
+    except ValidationError:
+        raise SpecError(
+            f"{learner!r} can't be a name in a hand-in.", "Give 1 to 100 printable characters: --name 'Ada Lovelace'"
+        ) from None
     about = bare.model_copy(update={"signature": key.sign(_statement(bare))})
     store, packed = EvidenceStore(lab / "evidence"), io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -126,6 +133,7 @@ def read(path: Path) -> Received:
         check.entries,
     )
     evidence = {name.removeprefix("evidence/").removesuffix(".json.gz"): data for name, data in members.items()}
+    _refuse_large_evidence(evidence.values(), path.name)
     return Received(about, entries, check, signed, evidence)
 
 
@@ -174,6 +182,15 @@ def _refuse_large_directory(data: bytes, name: str) -> None:
     size = struct.unpack_from("<I", data, end + 12)[0]
     if size > MAX_DIRECTORY_BYTES or data[max(0, end - 20) : end].startswith(b"PK\x06\x07"):
         raise SpecError(f"{name} lists more files than a hand-in has.")
+
+
+def _refuse_large_evidence(pieces: Iterable[bytes], name: str) -> None:
+    """Each piece has its limit when it is opened; this one is of all, so that grading ends."""
+    left = MAX_UNPACKED_BYTES
+    for piece in pieces:
+        left -= unpacked_bytes(piece, left)
+        if left < 0:
+            raise SpecError(f"The evidence in {name} unpacks to more than {MAX_UNPACKED_BYTES // 2**20} MiB.")
 
 
 def _named(entries: Sequence[Entry]) -> set[str]:

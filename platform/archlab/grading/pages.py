@@ -16,6 +16,7 @@ from archlab.grading import blueprints
 from archlab.grading.blueprints import Item, Score
 from archlab.grading.classroom import LEAST_LEARNERS, ItemStatistics, Sat
 from archlab.grading.content import Pack
+from archlab.grading.signing import fingerprint
 from archlab.spec.blueprint import Blueprints
 from archlab.spec.pack import ExamPack
 
@@ -49,6 +50,13 @@ def learner_page(sat: Sat, pack: ExamPack, questions: Pack, known: Blueprints) -
         return _page(sat.learner, f"{escape(pack.title)} · {escape(sat.file)}", _doubts(sat))
     used, allowed = (span.total_seconds() / 60 for span in (sat.sitting.used, sat.sitting.allowed))
     about = f"{escape(pack.title)} · {escape(sat.seat)} · {sat.sitting.started.wall_time:%d %b %Y %H:%M}Z"
+    book = sat.received
+    record = (
+        f"<p class='note'>Gradebook: {book.check.entries} entries, key {escape(fingerprint(book.about.key))}, "
+        f"head {escape(book.check.head)}.</p>"
+        if book
+        else ""
+    )
     summary = f"<p><b>{sat.points:g} of {sat.possible} points</b> in {used:.0f} of {allowed:.0f} minutes.</p>"
     rows = [
         (
@@ -66,6 +74,7 @@ def learner_page(sat: Sat, pack: ExamPack, questions: Pack, known: Blueprints) -
         _table("Questions", ("Question", "Verdict", "#Points", "#Minutes", "What was seen"), rows),
         _competencies(sat.items, known),
         *_domains([sat.items], questions, known, pack.blueprint),
+        record,
     ]
     return _page(sat.learner, about, "".join(body))
 

@@ -17,6 +17,8 @@ from archlab.spec.grading import Evidence
 MAX_BYTES = 64 * 2**20
 """Evidence that unpacks to more is refused: a few kilobytes can stand for gigabytes."""
 
+_CHUNK_BYTES = 2**20
+
 
 class EvidenceStore:
     """`<lab>/evidence/<sha256>.json.gz`; the digest is of the JSON, so that it outlives a new compressor."""
@@ -68,6 +70,18 @@ def unpack(packed: bytes, sha256: str, name: str) -> Evidence:
         first = error.errors(include_url=False, include_input=False)[0]
         place = ".".join(str(p) for p in first["loc"])
         raise SpecError(f"{name} is of another version of archlab: {place}: {first['msg']}.") from None
+
+
+def unpacked_bytes(packed: bytes, limit: int) -> int:
+    """How much it unpacks to, counted without keeping it; stops soon after the limit. Damaged data ends the count."""
+    unpacker, count = zlib.decompressobj(wbits=31), 0
+    while packed and count <= limit:
+        try:
+            count += len(unpacker.decompress(packed, _CHUNK_BYTES))
+        except zlib.error:
+            break
+        packed = unpacker.unconsumed_tail
+    return count
 
 
 def _decompress(packed: bytes, name: str) -> bytes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
@@ -58,11 +58,10 @@ class Control(Spec):
 
 
 class Hidden(Spec):
-    """What only the instructor's key opens: every seat's secret, and cases that learners never see."""
+    """What only the instructor's key opens: every seat's secret."""
 
     format: Literal["archlab/hidden/v1"] = "archlab/hidden/v1"
     seats: tuple[SeatSecret, ...]
-    cases: dict[str, Any] = {}
 
 
 class ExamPack(Spec):
@@ -99,7 +98,8 @@ class HandIn(Spec):
     """`hand-in.json` in what a learner hands in; signed by the lab's gradebook key."""
 
     format: Literal["archlab/hand-in/v1"] = "archlab/hand-in/v1"
-    learner: Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f-\x9f]{1,100}$")]
+    learner: Annotated[str, StringConstraints(pattern=r"^[^\p{C}\p{Zl}\p{Zp}]{1,100}$")]
+    """No control characters, nothing that turns the direction of text."""
     lab: str = Field(max_length=100)
     scenario: Slug
     seed: int

@@ -126,6 +126,20 @@ def test_what_can_not_be_done_says_why(
     assert said in shown
 
 
+def test_a_name_can_not_draw_on_the_instructors_terminal(run: Run, lab: LabFolder, pack: Path, tmp_path: Path) -> None:
+    exams = _start(lab, pack, "seat-1")
+    folder = tmp_path / "handed-in"
+    folder.mkdir()
+    said = run("gradebook", "hand-in", str(folder / "eve.zip"), "--name", "Eve")[1]
+    assert "exam-1 is not finished" in said
+    assert "can't be a name" in run("gradebook", "hand-in", "x.zip", "--name", "a\x1b[2Jb")[1]
+    exams.finish()
+    (folder / "\x1b[31mred.zip").write_text("hello")
+    said = run("pack", "grade", str(folder), "--pack", str(pack))[1]
+    assert "?[31mred" in said
+    assert "\x1b[31mred" not in said
+
+
 def test_another_instructors_pack_is_not_graded(run: Run, pack: Path, tmp_path: Path) -> None:
     assert run("pack", "key", "--key", str(tmp_path / "other.json"))[0] == 0
     code, said = run("pack", "grade", str(tmp_path), "--pack", str(pack), "--key", str(tmp_path / "other.json"))

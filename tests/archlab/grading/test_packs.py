@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import re
 import zipfile
 from collections.abc import Callable
 from dataclasses import replace
@@ -20,6 +21,7 @@ from archlab.grading.content import Pack, load
 from archlab.grading.exams import Exams, Terms, Turn
 from archlab.grading.gradebook import entry_hash
 from archlab.grading.packs import Codes, Order
+from archlab.grading.practice import Practice
 from archlab.grading.sealing import ClosedError
 from archlab.grading.signing import SigningKey
 from archlab.spec.gradebook import Entry, ExamAnswered, ExamFinished
@@ -250,6 +252,89 @@ def test_what_does_not_fit_the_pack_is_pointed_at(room: Class, key: InstructorKe
         assert text in doubts
 
 
+def test_time_and_questions_are_those_of_the_seat(room: Class, key: InstructorKey, questions: Pack) -> None:
+    clocks = Clocks()
+    terms = packs.terms(room.pack, room.codes[0].start, questions)
+    exams = room.exams("eve", 3, clocks)
+    easy = next(q for q in terms.questions if q in ANSWERS)
+    exams.start(replace(terms, minutes=120, questions=(easy,)))
+    exams.turn(Turn("extend", 60, "MADE-UP"))
+    clocks.run(minutes=61)
+    exams.answer(easy, ANSWERS[easy])
+    exams.finish()
+    room.hand_in("eve", exams)
+    (eve,) = room.grade(key)
+    assert tuple(m.question for m in eve.marks) == terms.questions
+    assert eve.points == 0
+    assert any("1 answers were recorded after time was up" in d for d in eve.doubts)
+
+
+def test_evidence_that_is_kept_back_earns_nothing(room: Class, key: InstructorKey) -> None:
+    exams = room.sit("eve", 0, right=1)
+    before = exams.finished().finished
+    assert before is not None
+    exams.store.path(exams.finished().pictures[1]).unlink()
+    room.hand_in("eve", exams)
+    (eve,) = room.grade(key)
+    assert eve.possible == sum(m.possible for m in before.marks)
+    assert any("was not handed in" in d for d in eve.doubts)
+    assert Verdict.PLATFORM_ERROR in {m.verdict for m in eve.marks}
+
+
+def test_questions_judged_before_the_exam_are_named(room: Class, key: InstructorKey, questions: Pack) -> None:
+    exams = room.exams("eve", 3)
+    asked = packs.terms(room.pack, room.codes[0].start, questions).questions
+    practised = next(q for q in asked if q in ANSWERS)
+    practice = Practice(questions, room.folder / "eve", World(seed=3).evidence)
+    practice.answer(practised, ANSWERS[practised])
+    exams.start(packs.terms(room.pack, room.codes[0].start, questions))
+    exams.finish()
+    room.hand_in("eve", exams)
+    assert f"Before the exam this lab had judged {practised}." in room.grade(key)[0].doubts
+
+
+@pytest.mark.parametrize(
+    ("was", "becomes"),
+    [
+        (rb'"answer":("[^"]*"|[^,]*)', b'"answer":NaN'),
+        (rb'"answer":("[^"]*"|[^,]*)', b'"answer":' + b"9" * 5000),
+        (rb'"answer":("[^"]*"|[^,]*)', b'"answer":' + b"[" * 5000 + b"]" * 5000),
+        (rb'"uptime_ms":', b'"uptime_ms":' + b"9" * 30),
+        (rb'"wall_time":"20', b'"wall_time":"00'),
+        (rb"^{", b"\xff{"),
+    ],
+)
+def test_a_line_of_nonsense_ends_the_chain_and_not_the_class(
+    room: Class, key: InstructorKey, was: bytes, becomes: bytes
+) -> None:
+    room.hand_in("ada", room.sit("ada", 0))
+    path = room.hand_in("eve", room.sit("eve", 1, right=1))
+    with zipfile.ZipFile(path) as archive:
+        members = {n: archive.read(n) for n in archive.namelist()}
+    lines = members["gradebook.jsonl"].splitlines(keepends=True)
+    lines[1], count = re.subn(was, becomes, lines[1], count=1)
+    assert count == 1
+    members["gradebook.jsonl"] = b"".join(lines)
+    _zip(path, list(members.items()))
+    ada, eve = room.grade(key)
+    assert ada.doubts == ()
+    assert "line 2" in eve.doubts[0]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [({"uptime_ms": 10**17}, "It could not be judged"), ({"wall_time": datetime(1, 1, 1, tzinfo=UTC)}, "Clock: ")],
+)
+def test_moments_that_never_were_do_not_stop_the_class(
+    room: Class, key: InstructorKey, change: dict[str, object], said: str
+) -> None:
+    exams = room.sit("eve", 0)
+    _resigned(room, "eve", exams, lambda e: e.model_copy(update=change) if e.sequence == 2 else e)
+    room.hand_in("eve", exams)
+    (eve,) = room.grade(key)
+    assert any(d.startswith(said) for d in eve.doubts)
+
+
 def test_one_seat_sat_twice_and_one_lab_handed_in_twice(room: Class, key: InstructorKey) -> None:
     ada = room.sit("ada", 0)
     room.hand_in("ada", ada)
@@ -366,6 +451,26 @@ def test_how_well_a_question_separates() -> None:
     assert classroom._correlation([(x, 1 - y) for x, y in pairs]) == pytest.approx(-0.98, abs=0.02)
     assert classroom._correlation(pairs[:4]) is None
     assert classroom._correlation([(1.0, y) for _, y in pairs]) is None
+
+
+def test_evidence_that_adds_up_without_end_is_refused(room: Class, key: InstructorKey) -> None:
+    path = room.hand_in("eve", room.sit("eve", 0))
+    bomb = gzip.compress(bytes(60 * 2**20))
+    with zipfile.ZipFile(path, "a") as archive:
+        for number in range(9):
+            archive.writestr(f"evidence/{number:064x}.json.gz", bomb)
+    (eve,) = room.grade(key)
+    assert "unpacks to more than 512 MiB" in eve.doubts[0]
+
+
+@pytest.mark.parametrize("name", ["", "x" * 101, "line\u2028line", "turned\u202eround", "bell\a"])
+def test_names_that_would_mislead_are_refused(room: Class, name: str) -> None:
+    exams = room.exams("ada", 3)
+    exams.start(Terms(60, ("cheapest-resilient",), 1))
+    with pytest.raises(SpecError, match="can't be a name"):
+        handin.write(
+            room.folder / "x.zip", room.folder / "ada", learner=name, name="x", scenario="x", seed=3, book=exams.book
+        )
 
 
 def test_a_hand_in_names_its_head(room: Class) -> None:
