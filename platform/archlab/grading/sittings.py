@@ -159,7 +159,9 @@ def refuse_while_sitting(entries: Sequence[Entry], now: Moment) -> None:
     if found is not None:
         state = "is not finished" if found.over else "is running"
         step = "archlab exam finish" if found.over else "archlab exam answer ID VALUE; in the end archlab exam finish"
-        raise ConflictError(f"{found.exam} {state}: practice, hints and verdicts wait until its end.", f"Go on with: {step}")
+        raise ConflictError(
+            f"{found.exam} {state}: practice, hints and verdicts wait until its end.", f"Go on with: {step}"
+        )
 
 
 def _of(entries: Sequence[Entry], started: ExamStarted) -> list[ExamAnswered | ExamClock | ExamFinished]:
