@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.markup import escape
 
 from archlab.cli.console import JsonOption, LabOption, console, emit_json, table
 from archlab.cli.grading import open_exams, panel, question_markdown
@@ -219,6 +218,8 @@ def _report(exams: Exams, sitting: Sitting, blueprint: str | None, as_json: bool
 
 
 def _start_pack(exams: Exams, file: Path, code: str, lab: str | None, *, quiet: bool) -> Sitting:
+    from rich.markup import escape
+
     from archlab.errors import ConflictError, UsageError
     from archlab.grading import packs
     from archlab.grading.signing import fingerprint
