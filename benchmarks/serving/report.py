@@ -10,7 +10,7 @@ from typing import Any
 from .goals import Comparison, summary, table
 from .machine import Cores, Machine
 from .processes import Memory
-from .rounds import Cell, Results, Round, Schedule, ratios, spread
+from .rounds import Cell, Results, Round, Schedule, Spread, ratios, spread
 
 _TRANSPORTS = {"json": "JSON", "binary": "binary tensor data", "grpc": "gRPC"}
 
@@ -93,8 +93,8 @@ class Report:
             f"loopback interface; {self.schedule.rounds} alternating rounds of {self.schedule.seconds:g} s. Figures "
             "are the median over rounds, with [least, most]. CPU is that of all the server's processes per request. × "
             f"is the rate against {self.base}'s in the same round. Client is its share of a core: near 100 the client "
-            "is the limit, not the server. All answers were compared with the expected ones (1e-5) before the first "
-            "round.",
+            "is the limit, not the server. On a machine with other work go by CPU. All answers were compared with the "
+            "expected ones (1e-5) before the first round.",
             "",
             *(f"- model `{name}`: {title}" for name, title in self.models.items()),
         ]
@@ -113,15 +113,14 @@ class Report:
         return lines
 
     def _line(self, cell: Cell, name: str, rounds: Sequence[Round], taken: Mapping[str, Sequence[Round]]) -> str:
-        rate = spread([r.rate for r in rounds])
+        rate, cpu = spread([r.rate for r in rounds]), spread([r.cpu_us for r in rounds])
         base = taken.get(self.base)
         ratio = ratios(rounds, base) if base is not None else None
-        shown = f"{ratio.median:.3f} [{ratio.least:.3f}, {ratio.most:.3f}]" if ratio is not None else "-"
-        figures = (statistics.median(column) for column in zip(*(r[1:] for r in rounds), strict=True))
-        p50, p99, cpu, client = figures
+        times = f"{ratio.median:.3f} [{ratio.least:.3f}, {ratio.most:.3f}]" if ratio is not None else "-"
+        p50, p99, client = (statistics.median(f) for f in zip(*((r[1], r[2], r[4]) for r in rounds), strict=True))
         return (
-            f"| {cell.connections} | {name} | {rate.median:,.0f} [{rate.least:,.0f}, {rate.most:,.0f}] | {shown} "
-            f"| {p50:,.0f} | {p99:,.0f} | {cpu:,.0f} | {100 * client:.0f} |"
+            f"| {cell.connections} | {name} | {_whole(rate)} | {times} | {p50:,.0f} | {p99:,.0f} "
+            f"| {_whole(cpu)} | {100 * client:.0f} |"
         )
 
     def _processes(self) -> list[str]:
@@ -154,6 +153,10 @@ class Report:
 
 _HEAD = "| connections | server | requests/s | × | p50 µs | p99 µs | CPU µs | client % |"
 _RULE = "|---|---|---|---|---|---|---|---|"
+
+
+def _whole(found: Spread) -> str:
+    return f"{found.median:,.0f} [{found.least:,.0f}, {found.most:,.0f}]"
 
 
 def _mb(size: int | None) -> str:

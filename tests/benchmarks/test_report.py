@@ -40,7 +40,7 @@ def report() -> Report:
 def test_a_line_has_medians_with_spread_and_the_ratio_to_the_base(report: Report) -> None:
     lines = report.markdown().splitlines()
     assert "## JSON, single rows, model `trees`" in lines
-    assert "| 16 | them | 375 [250, 500] | 0.250 [0.250, 0.250] | 2,400 | 4,000 | 320 | 10 |" in lines
+    assert "| 16 | them | 375 [250, 500] | 0.250 [0.250, 0.250] | 2,400 | 4,000 | 320 [320, 320] | 10 |" in lines
     assert lines.index("## binary tensor data, 128-row tensors, model `trees`") > lines.index(
         "## JSON, single rows, model `trees`"
     )
