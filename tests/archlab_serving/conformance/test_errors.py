@@ -51,6 +51,10 @@ class TestInferenceErrors:
         status, message = error(server, same("FP32"), *request(X._replace(shape=[2, 1])))
         assert (status, message) == (400, "tensor 'x' has shape [2, 1]; [-1, 2] is needed")
 
+    def test_a_column_that_is_a_scalar_is_400(self, server: RunningServer) -> None:
+        status, message = error(server, "delay", *request(Array("distance", "FP32", [], [1.0])))
+        assert (status, message) == (400, "tensor 'distance' has shape []; [N] or [N, 1] is needed")
+
     def test_an_encoding_that_is_not_offered_is_415(self, server: RunningServer) -> None:
         assert error(server, same("FP32"), request(X)[0], {"content-encoding": "br"})[0] == 415
 
