@@ -152,7 +152,7 @@ class Loader:
         for release in feed.releases:
             before = known.get(release.id)
             try:
-                if before is None or before.release != release:
+                if before is None or not _same(before.release, release):
                     _verify(release, key)
                 good.append((release, before))
             except RefusedReleaseError as error:
@@ -186,7 +186,7 @@ class Loader:
     def _served(self, release: Release, before: ServedModel | None) -> ServedModel:
         if before is not None and not self._stays_put(before):
             before = None
-        if before is not None and before.release == release:
+        if before is not None and _same(before.release, release):
             return before
         if before is not None and _content(before.release) == _content(release):
             file = before.file
@@ -225,6 +225,11 @@ class Loader:
             return
         self._metrics.refused.labels(refusal.release.model, refusal.reason).inc()
         logger.error("release %s refused (%s): %s", refusal.release.id, refusal.reason, refusal.message)
+
+
+def _same(before: Release, release: Release) -> bool:
+    """Whether they are equal; an entry that stands in both feeds was read once."""
+    return before is release or before == release
 
 
 def _verify(release: Release, key: Ed25519PublicKey | RefusedReleaseError) -> None:

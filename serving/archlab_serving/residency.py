@@ -207,17 +207,27 @@ class Residency:
         if file.closed or file.retired:
             self._let_go(file)
 
+    def _excess(self) -> int:
+        """Bytes above the limit; 0 and less within it."""
+        return self._taken - (self._settings.memory_limit_bytes or self._taken)
+
     def _keep_limit(self, newest: ModelFile) -> None:
-        """The measured size may be above the expected one: others go, or else the newest itself."""
-        excess = self._taken - (self._settings.memory_limit_bytes or self._taken)
+        """The measured size may be above the expected one: others go, now or with their last request, or the newest."""
+        excess = self._excess()
         if excess <= 0:
             return
         victims = self._victims(excess, but=newest)
         if victims is None:
-            self._fail(newest, NO_ROOM, self._no_room(newest, newest.memory_bytes), refused=False)
-            victims = [newest]
+            others = [file for file in self._resident if not file.pinned and file is not newest]
+            if sum(file.memory_bytes for file in others) < excess:
+                self._fail(newest, NO_ROOM, self._no_room(newest, newest.memory_bytes), refused=False)
+                others = [newest]
+            victims = others
         for victim in victims:
-            self._evict(victim)
+            if victim.answering and victim is not newest:
+                victim.wanted_idle = True
+            else:
+                self._evict(victim)
 
     async def _make_room(self, file: ModelFile, need: int, *, evict: bool) -> None:
         """Takes `need` bytes of the limit, once others have gone.
@@ -278,6 +288,8 @@ class Residency:
         file.wanted_idle = False
         if file.closed or file.retired:
             self._let_go(file)
+        elif self._excess() > 0 and file.backend is not None and not file.pinned:
+            self._evict(file)
         self._notify()
 
     def _let_go(self, file: ModelFile) -> None:

@@ -176,6 +176,21 @@ def test_a_model_that_is_larger_than_expected_makes_room_too(lab: Lab) -> None:
     assert (small.backend is None, grown.backend is None) == (True, False)
 
 
+def test_what_answers_while_a_model_turns_out_larger_goes_with_its_last_request(lab: Lab) -> None:
+    memory = Memory(lab, memory_limit_bytes=int(3.5 * MIB))
+    busy, grown = memory.file("busy", weighty(1)), memory.file("grown", weighty(1.5, dtype=np.float16))
+
+    async def scenario() -> None:
+        with busy:
+            await memory.residency.load(busy)
+            await use(memory, grown)
+            assert busy.backend is not None
+        assert (busy.backend is None, grown.backend is None) == (True, False)
+
+    run(memory, scenario)
+    assert memory.evictions == 1
+
+
 def test_a_model_that_turns_out_too_large_is_dropped_and_its_size_remembered(lab: Lab) -> None:
     memory = Memory(lab, memory_limit_bytes=2 * MIB)
     first, grown = memory.file("first", linear_model([1.0] * 5)), memory.file("grown", weighty(1.5, dtype=np.float16))
