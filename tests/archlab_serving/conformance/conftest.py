@@ -165,8 +165,8 @@ def equal(datatype: str, left: Sequence[Any], right: Sequence[Any]) -> bool:
     if datatype not in FLOATS:
         return list(left) == list(right) and list(map(type, left)) == list(map(type, right))
     dtype = DATATYPES[datatype].numpy
-    pairs = [np.array([math.nan if v is None else float(v) for v in side], dtype) for side in (left, right)]
-    return bool(np.array_equal(*pairs, equal_nan=True) and np.array_equal(*map(np.signbit, pairs)))
+    one, other = (np.array([math.nan if v is None else float(v) for v in side], dtype) for side in (left, right))
+    return np.array_equal(one, other, equal_nan=True) and np.array_equal(np.signbit(one), np.signbit(other))
 
 
 def error(server: RunningServer, model: str, content: bytes, headers: dict[str, str] | None = None) -> tuple[int, str]:

@@ -65,7 +65,7 @@ class TestBinaryTensorRequest:
     def test_a_header_that_is_no_length_within_the_body(self, server: RunningServer, length: str) -> None:
         content, _ = request(sample("FP32"), binary=True)
         answer = server.client.post(
-            f"/v2/models/{same('FP32')}/infer", content=content, headers={HEADER_LENGTH: length.encode()}
+            f"/v2/models/{same('FP32')}/infer", content=content, headers={HEADER_LENGTH.encode(): length.encode()}
         )
         assert answer.status_code == 400
         assert "Inference-Header-Content-Length" in answer.json()["error"]
@@ -141,7 +141,7 @@ class TestBinaryTensorResponse:
         self, server: RunningServer, own: bool | None, default: bool | None
     ) -> None:
         asked = [{"name": "x_out", **({} if own is None else {"parameters": {"binary_data": own}})}]
-        fields = {} if default is None else {"parameters": {"binary_data_output": default}}
+        fields: dict[str, Any] = {} if default is None else {"parameters": {"binary_data_output": default}}
         reply = infer(server, same("INT32"), *request(sample("INT32"), outputs=asked, **fields))
         assert ("data" not in reply.document["outputs"][0]) is bool(default if own is None else own)
         assert reply.values["x_out"] == SAMPLES["INT32"]

@@ -243,7 +243,8 @@ class TestVanishingClients:
         wait_for(under_way(server, 0), "the request to be given up")
 
     def test_many_at_once(self, server: RunningServer) -> None:
-        connections = [socket.create_connection(server.address.split(":"), timeout=30) for _ in range(50)]
+        host, _, port = server.address.partition(":")
+        connections = [socket.create_connection((host, int(port)), timeout=30) for _ in range(50)]
         for connection in connections:
             connection.sendall(head(f"content-length: {len(BODY)}") + BODY[:10])
         wait_for(under_way(server, 50), "the requests to begin")

@@ -71,7 +71,7 @@ class TestInferenceErrors:
     @pytest.mark.parametrize("value", ["-1", "x", "", "1.5", "٣"])
     def test_a_header_that_is_no_number_is_400(self, server: RunningServer, header: str, value: str) -> None:
         answer = server.client.post(
-            f"/v2/models/{same('FP32')}/infer", content=request(X)[0], headers={header: value.encode()}
+            f"/v2/models/{same('FP32')}/infer", content=request(X)[0], headers={header.encode(): value.encode()}
         )
         assert (answer.status_code, header in answer.json()["error"]) == (400, True)
 
