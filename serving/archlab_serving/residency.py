@@ -50,7 +50,7 @@ class Residency:
         self._freed = 0
         self._shown: dict[tuple[str, str], ModelFile] = {}
         self._making: dict[ModelFile, bool] = {}
-        """Sessions being made; True where another was being made meanwhile."""
+        """Sessions being made; True where another was made or dropped meanwhile."""
         self._measuring = False
         """Not from the first load on, which brings ONNX Runtime's own tables with it."""
         self._changed = asyncio.Event()
@@ -175,8 +175,7 @@ class Residency:
         contents: Contents = await loop.run_in_executor(self._threads, loading.read, release, self._settings)
         need = file.memory_bytes if file.measured else max(contents.need_bytes, len(contents.data))
         await self._make_room(file, need, evict=evict)
-        for other in self._making:
-            self._making[other] = True
+        self._disturb()
         self._making[file] = len(self._making) > 0
         try:
             made: Made = await loop.run_in_executor(
@@ -190,6 +189,11 @@ class Residency:
             return made._replace(memory_bytes=need)
         file.measured = True
         return made
+
+    def _disturb(self) -> None:
+        """The heap changes for another reason than the sessions that are being made: their growth isn't known."""
+        for file in self._making:
+            self._making[file] = True
 
     def _loaded(self, file: ModelFile, made: Made) -> None:
         file.backend, file.memory_bytes = made.backend, made.memory_bytes
@@ -208,23 +212,27 @@ class Residency:
             self._let_go(file)
 
     def _excess(self) -> int:
-        """Bytes above the limit; 0 and less within it."""
+        """Bytes above the limit, which a model larger than expected may bring for a moment; 0 and less within it."""
         return self._taken - (self._settings.memory_limit_bytes or self._taken)
 
     def _keep_limit(self, newest: ModelFile) -> None:
-        """The measured size may be above the expected one: others go, now or with their last request, or the newest."""
+        """The measured size may be above the expected one: others go, now or with their last request.
+
+        Only what doesn't fit beside the pinned models goes itself.
+        """
         excess = self._excess()
         if excess <= 0:
             return
+        fixed = sum(file.memory_bytes for file in self._resident if file.pinned and file is not newest)
+        if fixed + newest.memory_bytes > self._settings.memory_limit_bytes:
+            self._fail(newest, NO_ROOM, self._no_room(newest, newest.memory_bytes), refused=False)
+            self._evict(newest)
+            return
         victims = self._victims(excess, but=newest)
         if victims is None:
-            others = [file for file in self._resident if not file.pinned and file is not newest]
-            if sum(file.memory_bytes for file in others) < excess:
-                self._fail(newest, NO_ROOM, self._no_room(newest, newest.memory_bytes), refused=False)
-                others = [newest]
-            victims = others
+            victims = [file for file in self._resident if not file.pinned and file is not newest]
         for victim in victims:
-            if victim.answering and victim is not newest:
+            if victim.answering:
                 victim.wanted_idle = True
             else:
                 self._evict(victim)
@@ -304,6 +312,7 @@ class Residency:
 
     def _drop(self, file: ModelFile) -> None:
         assert file.backend is not None
+        self._disturb()
         doomed: list[Backend] = [file.backend]
         file.backend = None
         self._resident.discard(file)
