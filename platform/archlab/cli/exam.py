@@ -172,7 +172,9 @@ def _show_status(exams: Exams, sitting: Sitting) -> None:
         shown = "[dim]open[/]" if given is None else _given(given.answer)
         rows.append((name, asked.title, asked.kind.value, asked.points, asked.minutes, shown))
     columns = ("question", "title", "kind", "points", "min", "your answer")
-    console.print(table(f"{sitting.exam}: {_clock(sitting)}", columns, rows, right=("points", "min")))
+    console.print(
+        table(f"{sitting.exam}: {_clock(sitting)}", columns, rows, right=("points", "min"), wrap=("your answer",))
+    )
     console.print("\n[dim]archlab exam show ID · answer ID VALUE · finish      archlab quiz: one by one[/]")
 
 

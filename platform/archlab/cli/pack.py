@@ -123,7 +123,7 @@ def grade(
     noted_in, now = anchors or _home() / "anchors.jsonl", datetime.now(UTC)
     known = _anchors(noted_in)
     sat = classroom.grade_folder(folder, exam, packs.hidden(exam, keys), questions, known)
-    _note(noted_in, classroom.new_anchors(sat, known, now))
+    _note(noted_in, classroom.new_anchors(sat, exam, known, now))
     where = output or folder / "report"
     _write_pages(where, sat, exam, questions, now)
     if as_json:

@@ -177,7 +177,7 @@ class ExamSession:
         """Recorded, not judged."""
         said = self._exams.answer(question.id, None if question.kind is QuestionKind.STATE else raw)
         self._sitting = self._exams.current()
-        return Result("Recorded", said, "recorded", settled=True)
+        return Result("Recorded", said.removeprefix("Recorded. "), "recorded", settled=True)
 
     def check(self, question: Question) -> Result:
         """Hand in the state; a forecast is judged after the end."""

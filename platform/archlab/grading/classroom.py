@@ -97,9 +97,9 @@ def grade(path: Path, pack: ExamPack, hidden: Hidden, questions: Pack, anchors: 
 def _judged(
     file: str, received: Received, pack: ExamPack, hidden: Hidden, questions: Pack, anchors: Sequence[Anchor]
 ) -> Sat:
-    found = [*doubts.of_chain(received), *doubts.of_anchors(received, anchors)]
-    unsat = Sat(file, received.about.learner, "", None, (), (), (), (), received)
     digest = packs.pack_digest(pack)
+    found = [*doubts.of_chain(received), *doubts.of_anchors(received, digest, anchors)]
+    unsat = Sat(file, received.about.learner, "", None, (), (), (), (), received)
     exams = [e for e in received.entries if isinstance(e, ExamStarted) and e.pack == digest]
     if not exams:
         return _with_doubts(unsat, (*found, "No exam of this pack was sat."))
@@ -158,13 +158,17 @@ def _with_evidence(mark: Mark, received: Received) -> Mark:
     return mark
 
 
-def new_anchors(sat: Sequence[Sat], anchors: Sequence[Anchor], now: datetime) -> tuple[Anchor, ...]:
+def new_anchors(sat: Sequence[Sat], pack: ExamPack, anchors: Sequence[Anchor], now: datetime) -> tuple[Anchor, ...]:
     """Heads that were not noted yet, of gradebooks whose chain holds."""
-    known = {(a.key, a.head) for a in anchors}
+    digest = packs.pack_digest(pack)
+    known = {(a.pack, a.key, a.head) for a in anchors}
     return tuple(
-        Anchor(learner=s.learner, key=r.about.key, sequence=r.check.entries, head=r.check.head, noted=now)
+        Anchor(learner=s.learner, pack=digest, key=r.about.key, sequence=r.check.entries, head=r.check.head, noted=now)
         for s in sat
-        if (r := s.received) is not None and r.signed and not r.check.fault and (r.about.key, r.check.head) not in known
+        if (r := s.received) is not None
+        and r.signed
+        and not r.check.fault
+        and (digest, r.about.key, r.check.head) not in known
     )
 
 

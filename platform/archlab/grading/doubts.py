@@ -9,7 +9,7 @@ from archlab.errors import UserError
 from archlab.grading.exams import Terms
 from archlab.grading.handin import Received
 from archlab.grading.sittings import Sitting
-from archlab.spec.gradebook import Attempt, Entry, ExamClock, ExamStarted, Mark
+from archlab.spec.gradebook import Attempt, Entry, ExamClock, ExamFinished, ExamStarted, Mark
 from archlab.spec.pack import Anchor
 
 TAKEN_BEFORE = timedelta(minutes=5)
@@ -24,8 +24,8 @@ def of_chain(received: Received) -> list[str]:
     return doubts
 
 
-def of_anchors(received: Received, anchors: Sequence[Anchor]) -> list[str]:
-    """A head noted earlier has to be in the chain still, and a learner keeps their key."""
+def of_anchors(received: Received, pack: str, anchors: Sequence[Anchor]) -> list[str]:
+    """A head noted earlier has to be in the chain still, and a learner sits one pack (a digest) with one key."""
     heads = {e.sequence: e.hash for e in received.entries}
     doubts = [
         f"The head noted on {anchor.noted:%Y-%m-%d %H:%M}Z (entry {anchor.sequence}) is not in this gradebook: "
@@ -33,8 +33,11 @@ def of_anchors(received: Received, anchors: Sequence[Anchor]) -> list[str]:
         for anchor in anchors
         if anchor.key == received.about.key and heads.get(anchor.sequence) != anchor.head
     ]
-    if {a.key for a in anchors if a.learner == received.about.learner} - {received.about.key}:
-        doubts.append("An earlier gradebook of this learner was signed by another key: another lab, or a new start.")
+    own = {a.key for a in anchors if (a.learner, a.pack) == (received.about.learner, pack)}
+    if own - {received.about.key}:
+        doubts.append(
+            "This learner handed in for this pack before, signed by another key: another lab, or a new start."
+        )
     return doubts
 
 
@@ -70,12 +73,11 @@ def of_sitting(sitting: Sitting) -> list[str]:
 
 def of_practice(entries: Sequence[Entry], started: ExamStarted, questions: Sequence[str]) -> list[str]:
     """Questions of the exam that this very lab had judged before."""
-    known = {
-        e.question
-        for e in entries
-        if isinstance(e, Attempt) and e.sequence < started.sequence and e.question in questions
-    }
-    return [f"Before the exam this lab had judged {', '.join(sorted(known))}."] if known else []
+    earlier = entries[: started.sequence - 1]
+    judged = {e.question for e in earlier if isinstance(e, Attempt)}
+    judged |= {m.question for e in earlier if isinstance(e, ExamFinished) for m in e.marks}
+    known = sorted(judged & set(questions))
+    return [f"Before the exam this lab had judged {', '.join(known)}."] if known else []
 
 
 def of_evidence(received: Received, sitting: Sitting) -> list[str]:

@@ -210,8 +210,15 @@ def hidden(pack: ExamPack, key: InstructorKey) -> Hidden:
 
     Raises:
         ClosedError: the pack was sealed to another key.
+        SpecError: another version of archlab sealed it.
     """
-    return Hidden.model_validate_json(sealing.open_with_key(pack.hidden, key.sealing))
+    try:
+        return Hidden.model_validate_json(sealing.open_with_key(pack.hidden, key.sealing))
+    except ValidationError:
+        raise SpecError(
+            f"What is sealed in the pack {pack.title!r} is of another version of archlab.",
+            "Grade with the version that made it.",
+        ) from None
 
 
 def choose_for(

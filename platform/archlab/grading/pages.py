@@ -60,11 +60,11 @@ def learner_page(sat: Sat, pack: ExamPack, questions: Pack, known: Blueprints) -
     summary = f"<p><b>{sat.points:g} of {sat.possible} points</b> in {used:.0f} of {allowed:.0f} minutes.</p>"
     rows = [
         (
-            escape(mark.question) + _details(text),
+            escape(mark.question),
             f"<span class='{mark.verdict or 'none'}'>{str(mark.verdict or 'not answered').replace('_', ' ')}</span>",
             f"{mark.points:g}/{mark.possible}" if mark.counts else "left out",
             _minutes(sat.sitting.spent[mark.question].total_seconds()) if mark.question in sat.sitting.spent else "",
-            _markdown(mark.message),
+            _markdown(mark.message) + _details(text),
         )
         for mark, text in zip(sat.marks, sat.explanations, strict=True)
     ]  # fmt: skip

@@ -116,6 +116,8 @@ class Anchor(Spec):
 
     format: Literal["archlab/anchor/v1"] = "archlab/anchor/v1"
     learner: str
+    pack: str
+    """Digest of the pack that it was handed in for."""
     key: PublicKey
     sequence: int
     head: Sha256

@@ -214,7 +214,7 @@ def test_an_exam_shows_its_clock_and_no_verdict(terminal: Open, lab: Path) -> No
     assert "0:29:5" in lines[0]
     assert "? hint" not in "\n".join(lines)
     seen.press("e", "Enter")
-    seen.wait("Recorded. You may change it until the end.")
+    seen.wait("You may change it until the end.")
     assert "stale" not in "\n".join(seen.lines())
     seen.press("Enter")
     seen.wait("exam-1  2/2")

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from archlab.errors import ConflictError, SpecError, UserError
-from archlab.grading import blueprints, classroom, handin, packs, pages
+from archlab.grading import blueprints, classroom, handin, packs, pages, sealing
 from archlab.grading.classroom import Sat
 from archlab.grading.content import Pack, load
 from archlab.grading.exams import Exams, Terms, Turn
@@ -139,6 +139,14 @@ def test_a_seat_opens_with_its_code_alone(
         packs.terms(pack.model_copy(update={"content": "other"}), codes[1].start, questions)
 
 
+def test_what_another_version_sealed_is_said_to_be_so(
+    made: tuple[ExamPack, tuple[Codes, ...]], key: InstructorKey
+) -> None:
+    box = sealing.seal(b'{"format": "archlab/hidden/v2"}', packs.public_keys(key)[0])
+    with pytest.raises(SpecError, match="another version of archlab"):
+        packs.hidden(made[0].model_copy(update={"hidden": box}), key)
+
+
 def test_a_changed_pack_is_refused(tmp_path: Path, made: tuple[ExamPack, tuple[Codes, ...]]) -> None:
     path = tmp_path / "exam.pack"
     path.write_text(made[0].model_dump_json())
@@ -183,14 +191,24 @@ def test_a_class_is_judged_from_what_it_handed_in(room: Class, key: InstructorKe
 def test_heads_are_anchored_and_a_cut_gradebook_shows(room: Class, key: InstructorKey) -> None:
     exams = room.sit("ada", 0)
     room.hand_in("ada", exams)
-    anchors = classroom.new_anchors(room.grade(key), (), NOW)
+    anchors = classroom.new_anchors(room.grade(key), room.pack, (), NOW)
     assert [(a.learner, a.sequence) for a in anchors] == [("ada", len(exams.book.entries()))]
     assert room.grade(key, anchors)[0].doubts == ()
-    assert classroom.new_anchors(room.grade(key, anchors), anchors, NOW) == ()
+    assert classroom.new_anchors(room.grade(key, anchors), room.pack, anchors, NOW) == ()
     whole = exams.book.path.read_bytes().splitlines(keepends=True)
     exams.book.path.write_bytes(b"".join(whole[:-1]))
     room.hand_in("ada", exams)
     assert any("is not in this gradebook" in d for d in room.grade(key, anchors)[0].doubts)
+
+
+def test_another_key_is_a_doubt_in_the_same_pack_alone(room: Class, key: InstructorKey) -> None:
+    room.hand_in("ada", room.sit("ada", 0))
+    anchors = classroom.new_anchors(room.grade(key), room.pack, (), NOW)
+    room.hand_in("ada-again", room.sit("ada-again", 1), learner="ada")
+    (room.handed_in / "ada.zip").unlink()
+    assert any("signed by another key" in d for d in room.grade(key, anchors)[0].doubts)
+    elsewhere = tuple(a.model_copy(update={"pack": "another"}) for a in anchors)
+    assert room.grade(key, elsewhere)[0].doubts == ()
 
 
 def _resigned(room: Class, name: str, exams: Exams, change: Callable[[Entry], Entry]) -> None:
