@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import subprocess
 import sys
@@ -103,7 +104,7 @@ def terminal(lab: Path) -> Iterator[Open]:
     opened: list[Terminal] = []
 
     def open_one(**environment: str) -> Terminal:
-        opened.append(Terminal(f"archlab-test-{os.getpid()}-{len(opened)}", lab, environment))
+        opened.append(Terminal(f"archlab-test-{secrets.token_hex(6)}", lab, environment))
         return opened[-1]
 
     yield open_one
