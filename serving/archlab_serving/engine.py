@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 from . import tensors
 from .errors import BadRequestError, ServingError, UnavailableError
 from .execution import Execution
-from .features import assemble, row_count
+from .features import Inputs, assemble, row_count
 from .metering import Call
 from .metrics import Metrics, ModelMetrics
 from .prediction_log import PredictionLog, Record
 from .protocol.messages import Answer, InferRequest, Output, Parameter
 from .repository import ServedModel
-from .runtime import INPUT, PREDICTION, Table
+from .runtime import INPUT, PREDICTION, Matrix, OnnxModel, Table
 from .settings import Settings
 from .watcher import Watcher
 
@@ -28,6 +28,7 @@ logger = logging.getLogger("archlab_serving")
 
 Keys = Mapping[str, Any]
 Made = TypeVar("Made")
+_NO_KEYS: Keys = {}
 _NOTHING = np.empty(0, dtype=np.float32)
 
 
@@ -148,21 +149,41 @@ class Engine:
         request = parse()
         if request.raw is not None:
             request = tensors.described(request, (await self._watcher.residency.describe(served.file)).inputs)
-        snapshot = self._watcher.snapshot
+        release, backend, snapshot = served.release, served.backend, self._watcher.snapshot
         parameters: dict[str, Parameter] = {
-            "model_version": served.release.version,
-            "release": served.release.id,
+            "model_version": release.version,
+            "release": release.id,
             "snapshot": snapshot.sequence,
         }
-        if served.release.columns or isinstance(served.backend, Table):
-            outputs, keys = await self._ask_columnar(served, query, request, parameters, call)
+        if isinstance(backend, Table):
+            outputs, keys = self._look_up(served, backend, request, parameters)
+        elif release.columns:
+            inputs = self._assembled(served, request, parameters)
+            keys, rows = inputs.keys, len(inputs.matrix)
+            if self._execution.is_direct(backend, rows):
+                prediction = backend.predict(inputs.matrix)
+            else:
+                prediction = await self._predict(backend, inputs.matrix, query, request, call)
+            outputs = [Output(PREDICTION.name, PREDICTION.datatype, prediction)]
         else:
-            outputs, keys = await self._ask_tensors(served, query, request, call)
-        answer = Answer(
-            served.release.model, served.release.version, request.id or query.request_id, outputs, parameters
-        )
+            outputs, keys = await self._ask_tensors(backend, query, request, call), _NO_KEYS
+        answer = Answer(release.model, release.version, request.id or query.request_id, outputs, parameters)
         made = render(answer, request)
-        self._record(served, query, answer, keys, call)
+        self._log.append(
+            Record(
+                time.time(),
+                answer.id or self._made_up_id(),
+                release.model,
+                release.version,
+                release.id,
+                snapshot.sequence,
+                keys,
+                outputs[0].array,
+                call.elapsed_us(),
+                query.shadow,
+                query.request_id,
+            )
+        )
         return made
 
     async def _catch_up(self, query: Query, call: Call) -> None:
@@ -181,61 +202,46 @@ class Engine:
             call.resume()
         return self._watcher.loaded.select(query.model, query.version)
 
-    async def _ask_columnar(
-        self, served: ServedModel, query: Query, request: InferRequest, parameters: dict[str, Parameter], call: Call
+    def _look_up(
+        self, served: ServedModel, table: Table, request: InferRequest, parameters: dict[str, Parameter]
     ) -> tuple[list[Output], Keys]:
-        """One output, `prediction`; features that the request leaves out are looked up."""
+        """A table's answers; columns that an online version of the model would take are passed over."""
         if request.outputs:
             tensors.check_outputs(request, (PREDICTION,))
-        backend = served.backend
-        if isinstance(backend, Table):
-            keys, prediction = _look_up(served, backend, request, self._settings.max_rows)
-            parameters["features_as_of"] = backend.business_time
-            return [Output(PREDICTION.name, PREDICTION.datatype, prediction)], keys
+        keys, prediction = _look_up(served, table, request, self._settings.max_rows)
+        parameters["features_as_of"] = table.business_time
+        return [Output(PREDICTION.name, PREDICTION.datatype, prediction)], keys
+
+    def _assembled(self, served: ServedModel, request: InferRequest, parameters: dict[str, Parameter]) -> Inputs:
+        """A columnar model's matrix; features that the request leaves out are looked up."""
+        if request.outputs:
+            tensors.check_outputs(request, (PREDICTION,))
         binding = served.binding(self._watcher.snapshot)
         inputs = assemble(binding, request.inputs, self._settings.max_rows)
         if inputs.as_of:
             parameters["features_as_of"] = inputs.as_of
         if binding.missing:
             parameters["features_missing"] = binding.missing
-        matrix = inputs.matrix
-        rows = len(matrix)
-        if self._execution.is_direct(backend, rows):
-            prediction = backend.predict(matrix)
-        else:
-            until = deadline(query, request)
-            (array,) = await self._execution.run(backend, {INPUT: matrix}, rows, call, until, query.gone)
-            prediction = array.reshape(-1, 1)
-        return [Output(PREDICTION.name, PREDICTION.datatype, prediction)], inputs.keys
+        return inputs
 
-    async def _ask_tensors(
-        self, served: ServedModel, query: Query, request: InferRequest, call: Call
-    ) -> tuple[list[Output], Keys]:
+    async def _predict(
+        self, model: OnnxModel, matrix: Matrix, query: Query, request: InferRequest, call: Call
+    ) -> Matrix:
+        """A columnar model's predictions `[N, 1]`, which may have to wait."""
+        until = deadline(query, request)
+        (array,) = await self._execution.run(model, {INPUT: matrix}, len(matrix), call, until, query.gone)
+        return array.reshape(-1, 1)
+
+    async def _ask_tensors(self, model: OnnxModel, query: Query, request: InferRequest, call: Call) -> list[Output]:
         """A tensor model's own inputs and outputs."""
-        backend = served.backend
-        assert not isinstance(backend, Table)
-        tensors.check_outputs(request, backend.outputs)
-        feeds = tensors.feeds(backend.inputs, request.inputs)
+        tensors.check_outputs(request, model.outputs)
+        feeds = tensors.feeds(model.inputs, request.inputs)
         rows = tensors.row_count(feeds)
-        arrays = await self._execution.run(backend, feeds, rows, call, deadline(query, request), query.gone)
-        return tensors.chosen(request, backend.outputs, arrays), {}
+        arrays = await self._execution.run(model, feeds, rows, call, deadline(query, request), query.gone)
+        return tensors.chosen(request, model.outputs, arrays)
 
-    def _record(self, served: ServedModel, query: Query, answer: Answer, keys: Keys, call: Call) -> None:
-        self._log.append(
-            Record(
-                wall_s=time.time(),
-                request_id=answer.id or f"{self._prefix}{next(self._numbers)}",
-                model=answer.model,
-                version=answer.version,
-                release=served.release.id,
-                snapshot=int(answer.parameters["snapshot"]),
-                keys=keys,
-                prediction=_logged(answer.outputs),
-                us=call.elapsed_us(),
-                shadow=query.shadow,
-                correlation_id=query.request_id,
-            )
-        )
+    def _made_up_id(self) -> str:
+        return f"{self._prefix}{next(self._numbers)}"
 
     def _record_failure(self, query: Query, call: Call, status: int) -> None:
         """What a loaded model could not answer, and every copy: which version fails is what a canary is there to tell.
@@ -251,7 +257,7 @@ class Engine:
         self._log.append(
             Record(
                 wall_s=time.time(),
-                request_id=query.request_id or f"{self._prefix}{next(self._numbers)}",
+                request_id=query.request_id or self._made_up_id(),
                 model=query.model,
                 version=version,
                 release="",
@@ -281,12 +287,6 @@ def deadline(query: Query, request: InferRequest) -> float:
         raise BadRequestError(f"parameter 'timeout' is {timeout_us!r}; whole microseconds are needed")
     until = time.monotonic() + timeout_us / 1e6
     return min(until, query.deadline) if query.deadline else until
-
-
-def _logged(outputs: Sequence[Output]) -> NDArray[Any]:
-    """What the prediction log keeps of an answer: its first output, flat."""
-    array: NDArray[Any] = outputs[0].array
-    return array.ravel()
 
 
 def _look_up(

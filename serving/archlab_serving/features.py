@@ -143,7 +143,7 @@ def _whole(binding: Binding, tensors: Mapping[str, Tensor], max_rows: int) -> In
     if len(tensor.shape) != 2 or tensor.shape[1] != binding.width:
         raise BadRequestError(f"tensor {MATRIX!r} has shape {tensor.shape}; [N, {binding.width}] is needed")
     _check_rows(MATRIX, tensor.shape[0], max_rows)
-    return Inputs(np.array(tensor.data, dtype=np.float32).reshape(tensor.shape), {}, "")
+    return Inputs(np.asarray(tensor.data, dtype=np.float32).reshape(tensor.shape), {}, "")
 
 
 def _sort(binding: Binding, tensors: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, Sequence[str]]]:

@@ -43,6 +43,7 @@ class Record(NamedTuple):
 
     def line(self) -> bytes:
         """The record as a line of JSON."""
+        flat = self.prediction.ravel()
         document = {
             "t": _EPOCH + timedelta(seconds=self.wall_s),
             "request_id": self.request_id,
@@ -51,7 +52,7 @@ class Record(NamedTuple):
             "release": self.release,
             "snapshot": self.snapshot,
             "keys": self.keys,
-            "prediction": self.prediction.ravel(),
+            "prediction": flat.tolist() if flat.dtype == object else flat,  # texts
             "us": self.us,
             "shadow": self.shadow,
             "correlation_id": self.correlation_id,

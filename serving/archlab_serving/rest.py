@@ -19,6 +19,13 @@ from .settings import Settings
 Headers = Mapping[bytes, bytes]
 Response = tuple[int, list[tuple[bytes, bytes]], bytes]
 
+_ASKED_BY_HEADER = frozenset(
+    {
+        *(b"x-archlab-version", b"x-archlab-shadow", b"x-archlab-min-feed", b"x-archlab-min-snapshot"),
+        *(b"x-request-id", b"x-envoy-expected-rq-timeout-ms"),
+    }
+)
+"""What a query is made of beside its path."""
 _JSON = (b"content-type", b"application/json")
 _BINARY = (b"content-type", b"application/octet-stream")
 _CLOSE = (b"connection", b"close")
@@ -103,6 +110,8 @@ async def _packed(response: Response, accepted: bytes) -> Response:
 
 
 def _query(headers: Headers, model: str, version: str, gone: Callable[[], bool]) -> Query:
+    if _ASKED_BY_HEADER.isdisjoint(headers):
+        return Query(model, version, gone=gone)
     named = headers.get(b"x-archlab-version", b"").decode("latin-1")
     shadow = b"x-archlab-shadow" in headers
     return Query(

@@ -70,15 +70,17 @@ class OnnxModel:
         wanted = providers(lease, ort.get_available_providers() if lease else ())
         self._session = _session(data, threads, wanted)
         self.lease = lease
-        self._run = self._session.run
+        on_cpu = self._session.get_providers()[0] != CUDA
+        # The session's own method goes over every input again, which takes half as long as a small graph's run, and on
+        # a device tries the CPU when that fails.
+        self._run = getattr(self._session, "_sess", self._session).run if on_cpu else self._session.run
         self.inputs = tuple(_spec(node) for node in self._session.get_inputs())
         self.outputs = tuple(_spec(node) for node in self._session.get_outputs())
         if columns:
             _check_contract(self, columns)
             self.outputs = (PREDICTION,)
         self._names = [output.name for output in self.outputs]
-        alone = threads == 1 and self._session.get_providers()[0] != CUDA
-        self.cost = self._measure(columns, time.thread_time if alone else time.perf_counter)
+        self.cost = self._measure(columns, time.thread_time if on_cpu and threads == 1 else time.perf_counter)
         self.batching_gains = self.cost.batching_gains
         self.inline_rows = self.cost.inline_rows(inline_ms)
         """Most rows whose inference is short enough for the event loop's thread; 0 when that isn't known."""
@@ -91,13 +93,13 @@ class OnnxModel:
 
     def run(self, feeds: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
         """The outputs in their order, for one array per input."""
-        arrays: list[NDArray[Any]] = self._run(self._names, feeds)
+        arrays: list[NDArray[Any]] = self._run(self._names, feeds, None)
         return arrays
 
     def predict(self, matrix: Matrix) -> NDArray[np.float32]:
         """Predictions `[N, 1]` of a columnar model for a matrix `[N, F]`."""
-        prediction: NDArray[np.float32] = self._run(self._names, {INPUT: matrix})[0]
-        return prediction.reshape(-1, 1)
+        prediction: NDArray[np.float32] = self._run(self._names, {INPUT: matrix}, None)[0]
+        return prediction if prediction.ndim == 2 else prediction.reshape(-1, 1)
 
     def _measure(self, columns: int, clock: Clock) -> Cost:
         if not columns:

@@ -28,7 +28,7 @@ MAX_EMPTY = 1 << 20
 """Most elements that the extents of an empty tensor may span beside the 0: its data doesn't bound them, and what a
 graph makes of them may not be empty."""
 
-_FEW = 32
+_FEW = 4
 """Up to as many elements a list is as cheap as an array."""
 _LENGTH = struct.Struct("<I")
 _NAMED_FLOATS = {"NaN": None, "Infinity": math.inf, "-Infinity": -math.inf}
