@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -109,7 +109,7 @@ SPOILT: dict[str, tuple[Spoil, str, str]] = {
 
 
 @pytest.fixture(scope="module")
-def server(shared_lab: Lab, shared_launch: Launcher) -> Iterator[RunningServer]:
+def server(shared_lab: Lab, shared_launch: Launcher) -> RunningServer:
     shared_lab.publish(publishable(shared_lab, "0"))
     return shared_launch.start(extra={"ARCHLAB_SERVING_MAX_MODEL_BYTES": str(LIMIT_BYTES)})
 
