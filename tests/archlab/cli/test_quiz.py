@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-import secrets
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -23,6 +23,7 @@ SUPPORT = Path(__file__).parents[2] / "support"
 
 PROGRAM = """
 import sys
+import tempfile
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 from archlab.cli import quiz
@@ -59,8 +60,9 @@ def lab(tmp_path: Path) -> Path:
 class Terminal:
     """A real terminal of 80 columns and 24 lines."""
 
-    def __init__(self, name: str, lab: Path, environment: dict[str, str]) -> None:
-        self._tmux = ["tmux", "-L", name]
+    def __init__(self, lab: Path, environment: dict[str, str]) -> None:
+        self._socket = tempfile.TemporaryDirectory(prefix="tmux-")
+        self._tmux = ["tmux", "-S", f"{self._socket.name}/s"]
         program = lab.parent / "program.py"
         program.write_text(PROGRAM)
         set_first = [f"{key}={value}" for key, value in environment.items()]
@@ -92,6 +94,7 @@ class Terminal:
     def close(self) -> None:
         """End it."""
         subprocess.run([*self._tmux, "kill-server"], check=False, capture_output=True)
+        self._socket.cleanup()
 
 
 Open = Callable[..., Terminal]
@@ -104,7 +107,7 @@ def terminal(lab: Path) -> Iterator[Open]:
     opened: list[Terminal] = []
 
     def open_one(**environment: str) -> Terminal:
-        opened.append(Terminal(f"archlab-test-{secrets.token_hex(6)}", lab, environment))
+        opened.append(Terminal(lab, environment))
         return opened[-1]
 
     yield open_one
