@@ -159,22 +159,22 @@ class _Inference:
     async def _infer(self, raw: bytes, context: Context) -> bytes:
         self._engine.admit()
         # A call that is cancelled doesn't cancel the work: others may wait for the same file or batch.
-        work = asyncio.ensure_future(self._answer(raw, context))
+        work = asyncio.ensure_future(self._answer(raw, context, _hung_up()))
         self._working.add(work)
         work.add_done_callback(self._working.discard)
         return await asyncio.shield(work)
 
-    async def _answer(self, raw: bytes, context: Context) -> bytes:
+    async def _answer(self, raw: bytes, context: Context, gone: Callable[[], bool]) -> bytes:
         try:
-            message, query = self._read(raw, context)
+            message, query = self._read(raw, context, gone)
             return await self._engine.infer(query, lambda: parse_request(message), _ok)
         finally:
             self._engine.leave()
 
-    def _read(self, raw: bytes, context: Context) -> tuple[pb.ModelInferRequest, Query]:
+    def _read(self, raw: bytes, context: Context, gone: Callable[[], bool]) -> tuple[pb.ModelInferRequest, Query]:
         try:
             message: pb.ModelInferRequest = decode(pb.ModelInferRequest, raw)
-            return message, _query(message, context)
+            return message, _query(message, context, gone)
         except ServingError as error:
             self._engine.refuse(error)
             raise
@@ -261,7 +261,14 @@ def _ok(answer: Answer, request: InferRequest) -> bytes:
     return format_response(answer, request).SerializeToString()
 
 
-def _query(message: pb.ModelInferRequest, context: Context) -> Query:
+def _hung_up() -> Callable[[], bool]:
+    """Whether the call that asks this was cancelled since; the context's own `cancelled` doesn't say so in time."""
+    call = asyncio.current_task()
+    assert call is not None
+    return lambda: call.cancelling() > 0
+
+
+def _query(message: pb.ModelInferRequest, context: Context, gone: Callable[[], bool]) -> Query:
     metadata = _metadata(context)
     _check_model(metadata, message.model_name)
     named = _text(metadata, "x-archlab-version") or ""
@@ -275,7 +282,7 @@ def _query(message: pb.ModelInferRequest, context: Context) -> Query:
         _number(metadata, "x-archlab-min-feed"),
         _number(metadata, "x-archlab-min-snapshot"),
         _deadline(context, metadata),
-        context.cancelled,
+        gone,
     )
 
 
