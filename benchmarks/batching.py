@@ -56,7 +56,7 @@ class Side:
 
     def median(self, name: str) -> float:
         """Of the rounds' figure of this name."""
-        return statistics.median(getattr(each, name) for each in self.rounds)
+        return float(statistics.median(getattr(each, name) for each in self.rounds))
 
     def _batches(self, model: str) -> tuple[float, float]:
         labels = f'{{model="{model}",version="1"}}'

@@ -1,9 +1,9 @@
 """The inference server beside two bare applications that call ONNX Runtime: on Starlette, and on ASGI alone.
 
-Run `python -m benchmarks.serving_smoke [--bento] [--rounds N] [--seconds S]`. One process each behind a unix socket, one
-ONNX file, the same uvicorn flags; a small asyncio client on the same machine keeps 1, 16 and 64 connections busy. Rounds
-alternate between the contenders; ratios are taken within a round, and their median and range are printed, with the CPU
-time that the server's process took per request: on a shared machine that is the steadier figure.
+Run `python -m benchmarks.serving_smoke [--bento] [--rounds N] [--seconds S]`. One process each behind a unix socket,
+one ONNX file, the same uvicorn flags; a small asyncio client on the same machine keeps 1, 16 and 64 connections busy.
+Rounds alternate between the contenders; ratios are taken within a round, and their median and range are printed, with
+the CPU time that the server's process took per request: on a shared machine that is the steadier figure.
 """
 
 from __future__ import annotations

@@ -24,6 +24,7 @@ from archlab_serving.protocol import grpc_extensions as ext
 from archlab_serving.protocol.datatypes import DATATYPES
 from archlab_serving.protocol.grpc import CONTENTS
 
+Stub: Any = service.GRPCInferenceServiceStub  # generated without types
 PREFIX = "/inference.GRPCInferenceService/"
 LIMIT = 1 << 20
 PLACES = 8
@@ -68,7 +69,7 @@ class Calls:
 
     @property
     def stub(self) -> Any:
-        return service.GRPCInferenceServiceStub(self.channel)
+        return Stub(self.channel)
 
     def infer(self, message: pb.ModelInferRequest, *metadata: tuple[str, str], **options: Any) -> Any:
         return self.stub.ModelInfer(message, metadata=metadata, timeout=options.pop("timeout", 30), **options)
@@ -99,7 +100,7 @@ def calls_to(launch: Launcher, name: str = "rpc", **extra: str) -> Iterator[Call
 
 
 def publish(lab: Lab) -> None:
-    tensors = {"columns": [], "keys": []}
+    tensors: dict[str, Any] = {"columns": [], "keys": []}
     lab.publish(
         lab.onnx("1"),
         lab.onnx("2", bias=7, role="challenger", weight=0),
@@ -196,7 +197,7 @@ def test_a_server_that_is_not_ready_says_so(lab: Lab, launch: Launcher) -> None:
     address = f"unix:{lab.root / 'rpc.sock'}"
     launch.start(wait=False, extra={"ARCHLAB_SERVING_GRPC": address})
     with grpc.insecure_channel(address) as channel:
-        stub: Any = service.GRPCInferenceServiceStub(channel)
+        stub = Stub(channel)
         assert stub.ServerLive(pb.ServerLiveRequest(), wait_for_ready=True, timeout=30).live
         assert not stub.ServerReady(pb.ServerReadyRequest(), timeout=30).ready
         check: Any = channel.unary_unary("/grpc.health.v1.Health/Check")
@@ -444,18 +445,17 @@ def test_a_call_cancelled_while_it_is_computed_gives_its_place_back(calls: Calls
 
 
 def test_a_full_server_refuses_and_says_when_to_come_back(calls: Calls, rounds: int) -> None:
-    """Half of the places may wait for one model, so two models' slow requests and REST's fill them."""
+    """Requests over HTTP, which take their places with the first byte, fill them; those over gRPC do with the last."""
     before = calls.count("-", 503, "-")
-    held = threading.Barrier(2)
+    finish = threading.Event()
 
     def trickle() -> Iterator[bytes]:
         yield b"{"
-        held.wait()
+        finish.wait()
 
     def post() -> None:
         calls.server.client.post("/v2/models/delay/infer", content=trickle())
 
-    # A request over HTTP takes its place with its first byte, one over gRPC with its last.
     threads = [threading.Thread(target=post) for _ in range(PLACES)]
     for thread in threads:
         thread.start()
@@ -469,8 +469,7 @@ def test_a_full_server_refuses_and_says_when_to_come_back(calls: Calls, rounds: 
         assert int(dict(error.trailing_metadata())["retry-after"]) >= 1
         assert calls.stub.ServerLive(pb.ServerLiveRequest()).live
     finally:
-        for _ in threads:
-            held.wait()
+        finish.set()
         for thread in threads:
             thread.join()
     assert calls.count("-", 503, "-") == before + 1
@@ -573,7 +572,7 @@ def test_the_socket_of_a_killed_server_is_replaced(own_calls: Calls, launch: Lau
     assert socket_of(own_calls).exists()
     launch.start(extra={"ARCHLAB_SERVING_GRPC": own_calls.address})
     with grpc.insecure_channel(own_calls.address) as channel:
-        stub: Any = service.GRPCInferenceServiceStub(channel)
+        stub = Stub(channel)
         assert stub.ModelInfer(row(), timeout=30).model_version == "1"
 
 
