@@ -45,13 +45,14 @@ def hint(
     practice = open_practice(lab)
     before = practice.standing(name)
     taken = practice.hint(name)
-    if not taken:
+    if not before.question.hints:
         console.print("This question has no hints.")
     for number, one in enumerate(taken, 1):
         panel(one.text, f"Hint {number} of {len(before.question.hints)}  ·  costs {one.cost_percent} %", "cyan")
     stand = practice.standing(name)
-    if stand.hints == before.hints and taken:
-        console.print("[dim]No further hint was taken; nothing was charged.[/]")
+    if stand.hints == before.hints and before.question.hints:
+        why = " fits your lab as it stands" if before.next_hints else " was taken"
+        console.print(f"[dim]No further hint{why}; nothing was charged.[/]")
     console.print(f"[dim]The next answer can earn {stand.attainable:g} of {stand.question.points} points.[/]")
 
 

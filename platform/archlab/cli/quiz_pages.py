@@ -154,8 +154,11 @@ class Quiz:
             self._armed = True
             self._notice = f"The next hint costs {price}. Press ? again to read it."
         else:
-            self._armed, self._notice = False, ""
+            before = len(self._session.hints(self._question))
             self._session.take_hint(self._question)
+            found = len(self._session.hints(self._question)) > before
+            self._armed = False
+            self._notice = "" if found else "No hint fits your lab as it stands; nothing was charged."
             self._moved = False
             self._screen.top = 10_000
 

@@ -61,8 +61,12 @@ def _hint(session: Session, question: Question) -> None:
     if not session.next_hint(question):
         console.print("There is no further hint.")
         return
+    before = len(session.hints(question))
     session.take_hint(question)
-    panel(session.hints(question)[-1].text, "Hint", "cyan")
+    if len(taken := session.hints(question)) == before:
+        console.print("No hint fits your lab as it stands; nothing was charged.")
+        return
+    panel(taken[-1].text, "Hint", "cyan")
 
 
 def _prompt(session: Session, question: Question) -> str:

@@ -93,14 +93,14 @@ class PracticeSession:
 
     def hints(self, question: Question) -> Sequence[Hint]:
         """Those paid for."""
-        return question.hints[: self._practice.standing(question.id).hints]
+        return self._practice.standing(question.id).taken
 
     def next_hint(self, question: Question) -> str:
-        """Its price in percent."""
-        stand = self._practice.standing(question.id)
-        if stand.settled or stand.hints >= len(question.hints):
-            return ""
-        return f"{question.hints[stand.hints].cost_percent} % of the points"
+        """Its price in percent; from the least to the most where the lab decides which one it is."""
+        prices = sorted({h.cost_percent for h in self._practice.standing(question.id).next_hints})
+        return (
+            f"{' to '.join(str(p) for p in dict.fromkeys((prices[0], prices[-1])))} % of the points" if prices else ""
+        )
 
     def take_hint(self, question: Question) -> None:
         """Recorded in the gradebook."""

@@ -1,12 +1,13 @@
-"""A scenario's questions and the functions that know their answers."""
+"""A scenario's questions and the functions that know their answers, the usual wrong ones, and which hint fits."""
 
 from __future__ import annotations
 
 import hashlib
 import importlib.util
+import re
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
 from types import ModuleType
@@ -22,6 +23,15 @@ from archlab.spec.scenario import Variant
 
 TruthFunction = Callable[[Evidence, Variant], Truth]
 """Pure: what is right, from evidence alone."""
+
+MistakeFunction = Callable[[Evidence, Variant], Any]
+"""Pure: the answer that a misconception leads to, as a truth's `answer`; for a state, whether the lab shows it.
+
+None where this variant gives the misconception nothing to go wrong with.
+"""
+
+Predicate = Callable[[Evidence, Variant], bool]
+"""Pure: whether a hint fits the lab as it stands."""
 
 GRADER = "1"
 """Version of the rules in `archlab.grading.grade`; a change of them changes it."""
@@ -53,6 +63,9 @@ class _Checked(Question):
             raise ValueError("two options share a key")
         if sum(h.cost_percent for h in self.hints) > 100:
             raise ValueError("the hints cost more than the question is worth")
+        names = [m.name for m in self.mistakes]
+        if len(set(names)) != len(names):
+            raise ValueError("two mistakes share a name")
         return self
 
 
@@ -78,6 +91,9 @@ class Pack:
     truths: Mapping[str, TruthFunction]
     version: str
     """Grader's version and digest of the content: equal versions grade alike."""
+    mistakes: Mapping[str, MistakeFunction] = field(default_factory=dict)
+    hints: Mapping[str, Predicate] = field(default_factory=dict)
+    """Functions that say whether a hint fits, by name."""
 
     def question(self, name: str) -> Question:
         """The question of that id.
@@ -98,18 +114,32 @@ class Pack:
 
 
 def load(folder: Path) -> Pack:
-    """Read `questions.yaml` and `truths.py` of a scenario's folder.
+    """Read `questions.yaml`, `truths.py` and, where questions name their functions, `mistakes.py` and `hints.py`.
 
     Raises:
-        SpecError: a fault in either; names file, line, question and field.
+        SpecError: a fault in one of them; names file, line, question and field.
     """
     path = folder / "questions.yaml"
     questions = loading.load(path, _File).questions
-    module = load_module(folder / "truths.py")
-    truths: dict[str, TruthFunction] = {}
-    for question in questions:
-        truths[question.truth] = named_function(module, question.truth, path, f"{question.id}: truth")
-    return Pack(folder, tuple(questions), truths, f"{GRADER}+{_content_digest(folder)}")
+    truths = {(q.id, "truth", q.truth) for q in questions}
+    mistakes = {(q.id, "mistakes.name", m.name) for q in questions for m in q.mistakes}
+    hints = {(q.id, "hints.when", h.when) for q in questions for h in q.hints if h.when}
+    return Pack(
+        folder=folder,
+        questions=tuple(questions),
+        truths=_functions(folder / "truths.py", path, truths),
+        version=f"{GRADER}+{_content_digest(folder)}",
+        mistakes=_functions(folder / "mistakes.py", path, mistakes),
+        hints=_functions(folder / "hints.py", path, hints),
+    )
+
+
+def _functions(path: Path, asking: Path, wanted: set[tuple[str, str, str]]) -> dict[str, Callable[..., Any]]:
+    """Functions of a module by name; `wanted` names question, field and function."""
+    if not wanted:
+        return {}
+    module = load_module(path)
+    return {name: named_function(module, name, asking, f"{asked}: {key}") for asked, key, name in sorted(wanted)}
 
 
 def named_function(module: ModuleType, name: str, path: Path, field: str) -> Callable[..., Any]:
@@ -120,31 +150,36 @@ def named_function(module: ModuleType, name: str, path: Path, field: str) -> Cal
     """
     function = getattr(module, name, None)
     if not callable(function):
-        lines = path.read_text().splitlines()
-        line = next((n for n, text in enumerate(lines, 1) if text.split("#")[0].split()[-1:] == [name]), 1)
+        key = re.split(r"[.: ]+", field)[-1]
+        asks = re.compile(rf"\b{re.escape(key)}: *[\"']?{re.escape(name)}\b")
+        line = next((n for n, text in enumerate(path.read_text().splitlines(), 1) if asks.search(text)), 1)
         raise SpecError(f"{path}:{line}: {field}: {module.__file__} has no function {name!r}.")
     made: Callable[..., Any] = function
     return made
 
 
 def load_module(path: Path) -> ModuleType:
-    """Import a scenario's module from its file: content needs no installed name.
+    """Import a scenario's module from its file: content needs no installed name, `from . import x` finds its siblings.
 
     Raises:
         SpecError: it is missing or fails to import.
     """
     if not path.is_file():
         raise SpecError(f"{path} is missing.")
-    name = f"archlab_content_{hashlib.sha256(str(path).encode()).hexdigest()[:12]}"
-    spec = importlib.util.spec_from_file_location(name, path)
+    package = f"archlab_content_{hashlib.sha256(str(path.parent).encode()).hexdigest()[:12]}"
+    for name in [n for n in sys.modules if n == package or n.startswith(f"{package}.")]:
+        del sys.modules[name]
+    parent = ModuleType(package)
+    parent.__path__ = [str(path.parent)]
+    sys.modules[package] = parent
+    spec = importlib.util.spec_from_file_location(f"{package}.{path.stem}", path)
     if spec is None or spec.loader is None:
         raise SpecError(f"{path} is no Python module.")
     module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
+    sys.modules[spec.name] = module
     try:
         spec.loader.exec_module(module)
     except Exception as error:
-        del sys.modules[name]
         raise SpecError(f"{path} fails to import: {type(error).__name__}: {error}.") from error
     return module
 

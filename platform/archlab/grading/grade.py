@@ -33,9 +33,11 @@ class Grade:
     explanation: str = ""
     """With the learner's own figures; shown when the question is settled."""
     trace: str = ""
-    """For a platform error: where the truth failed."""
+    """Where the truth, or a declared mistake, failed."""
     counts: bool = True
     """False when nobody could have known: the fault is ours, or the lab is too close to call."""
+    mistake: str = ""
+    """Name of the declared mistake that the answer shows."""
 
 
 def ask(truth: TruthFunction, evidence: Evidence, variant: Variant) -> Truth | Grade:

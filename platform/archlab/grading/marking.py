@@ -7,6 +7,7 @@ from collections.abc import Callable
 from archlab.errors import UserError
 from archlab.grading import grade as judging
 from archlab.grading.content import Pack
+from archlab.grading.judging import judge
 from archlab.grading.scoring import SPENDING
 from archlab.grading.sittings import Sitting
 from archlab.spec.gradebook import Mark
@@ -48,8 +49,7 @@ def _mark(pack: Pack, get: Get, sitting: Sitting, name: str) -> Mark:
     except UserError as error:
         judged = judging.Grade(Verdict.PLATFORM_ERROR, 0.0, str(error), counts=False)
     else:
-        truth = judging.ask(pack.truth(question), evidence, evidence.variant)
-        judged = judging.grade(question, truth, answered.answer if answered else None)
+        judged = judge(pack, question, evidence, answered.answer if answered else None)
     return Mark(
         question=name,
         verdict=judged.verdict,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from archlab.grading import answers, moments
 from archlab.grading import grade as judging
 from archlab.grading.content import Pack
 from archlab.grading.gradebook import Gradebook
+from archlab.grading.judging import judge
 from archlab.grading.regrading import Regraded, regrade
 from archlab.grading.scoring import SPENDING, Standing, standing
 from archlab.grading.sittings import refuse_while_sitting
@@ -66,17 +68,17 @@ class Practice:
         return standing(self.pack.question(question), self.book.entries())
 
     def hint(self, question: str) -> tuple[Hint, ...]:
-        """Take the next hint (it costs) and show all taken so far; when there is no further one, nothing is taken."""
+        """Take the next hint that fits the lab (it costs) and show all taken; when none does, nothing is taken."""
         asked = self.pack.question(question)
-        hints = asked.hints
+        refuse_while_sitting(self.book.entries(), self.book.now())
+        fitting = self._fitting(standing(asked, self.book.entries()))
         with self.book.writing() as book:
             refuse_while_sitting(book.entries, self.book.now())
+            if fitting in standing(asked, book.entries).next_hints:
+                number = asked.hints.index(fitting) + 1
+                book.append(HintUse, question=asked.id, hint=number, cost_percent=fitting.cost_percent)
             stand = standing(asked, book.entries)
-            if stand.hints < len(hints) and not stand.settled:
-                cost = hints[stand.hints].cost_percent
-                book.append(HintUse, question=asked.id, hint=stand.hints + 1, cost_percent=cost)
-                return hints[: stand.hints + 1]
-        return hints if stand.settled else hints[: stand.hints]
+        return asked.hints if stand.settled else stand.taken
 
     def answer(self, question: str, raw: str) -> Outcome:
         """Judge an answer, or commit a forecast; what was decided is in the gradebook when this returns."""
@@ -115,9 +117,7 @@ class Practice:
 
     def _without_forecast(self, stand: Standing, evidence: Evidence) -> Outcome:
         if stand.last is not None and stand.last.verdict in SPENDING:
-            explanation = judging.grade(
-                stand.question, self._truth(stand.question, evidence), stand.last.answer
-            ).explanation
+            explanation = judge(self.pack, stand.question, evidence, stand.last.answer).explanation
             return Outcome(stand.question, stand.last.verdict, stand.last.points, stand.last.message, explanation)
         return Outcome(stand.question, Verdict.BLOCKED, 0.0, self._first_forecast(stand.question, evidence))
 
@@ -146,9 +146,7 @@ class Practice:
         return Outcome(question, None, 0.0, f"Forecast committed: {value:g}{unit}.{replaced} Next: {truth.blocked}")
 
     def _judge(self, question: Question, value: Any, evidence: Evidence) -> Outcome:
-        return self._recorded(
-            question, value, evidence, judging.grade(question, self._truth(question, evidence), value)
-        )
+        return self._recorded(question, value, evidence, judge(self.pack, question, evidence, value))
 
     def _recorded(self, question: Question, value: Any, evidence: Evidence, judged: judging.Grade) -> Outcome:
         """Keep an attempt unless it says what an earlier one said: then that one stands and nothing is spent."""
@@ -174,6 +172,19 @@ class Practice:
         shown = stand.settled or (question.kind is QuestionKind.PREDICT and judged.verdict in SPENDING)
         points = max(attempt.points, stand.points) if question.kind is QuestionKind.STATE else attempt.points
         return Outcome(question, judged.verdict, points, judged.message, judged.explanation if shown else "")
+
+    def _fitting(self, stand: Standing) -> Hint | None:
+        """The first of the hints that may come next whose condition holds; the lab is looked at only when one asks."""
+        evidence = self._collect() if any(h.when for h in stand.next_hints) else None
+        return next((h for h in stand.next_hints if evidence is None or self._fits(stand.question, h, evidence)), None)
+
+    def _fits(self, question: Question, hint: Hint, evidence: Evidence) -> bool:
+        """A condition that can't be computed does not hold."""
+        try:
+            return not hint.when or bool(self.pack.hints[hint.when](evidence, evidence.variant))
+        except Exception as error:  # noqa: BLE001 - content may fail in any way; another hint will do
+            self._keep_trace(question, f"hint {hint.when}\n{''.join(traceback.format_exception(error))}")
+            return False
 
     def _truth(self, question: Question, evidence: Evidence) -> Truth | judging.Grade:
         return judging.ask(self.pack.truth(question), evidence, evidence.variant)

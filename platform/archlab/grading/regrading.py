@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from archlab.errors import UserError
-from archlab.grading import grade as judging
 from archlab.grading import sittings
 from archlab.grading.content import Pack
+from archlab.grading.judging import judge
 from archlab.grading.marking import Get, marks
 from archlab.grading.scoring import standing
 from archlab.grading.store import EvidenceStore
@@ -75,8 +75,7 @@ def _attempt(pack: Pack, get: Get, attempt: Attempt, before: Sequence[Entry]) ->
     except UserError as error:
         message = str(error)
     else:
-        truth = judging.ask(pack.truth(question), evidence, evidence.variant)
-        judged = judging.grade(question, truth, attempt.answer)
+        judged = judge(pack, question, evidence, attempt.answer)
         verdict, message = judged.verdict, judged.message
         points = round(standing(question, before).attainable * judged.share, 2)
     return Regraded(attempt.sequence, attempt.question, "", attempt.verdict, attempt.points, verdict, points, message)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from archlab.spec.gradebook import Attempt, Entry, Forecast, HintUse
-from archlab.spec.grading import Question, QuestionKind, Verdict
+from archlab.spec.grading import Hint, Question, QuestionKind, Verdict
 
 ATTEMPT_SHARES = (1.0, 0.7, 0.4)
 """What the first, second and third attempt can earn; later ones earn nothing. State questions do not decay."""
@@ -21,7 +21,8 @@ class Standing:
 
     question: Question
     spent: int
-    hints: int
+    taken: tuple[Hint, ...]
+    """Hints that were paid for, in that order."""
     hint_cost_percent: int
     points: float
     """Of the best attempt."""
@@ -30,6 +31,18 @@ class Standing:
     last: Attempt | None
     forecast: Forecast | None
     """Committed and not yet graded."""
+
+    @property
+    def hints(self) -> int:
+        """How many were taken."""
+        return len(self.taken)
+
+    @property
+    def next_hints(self) -> tuple[Hint, ...]:
+        """Of these the first that fits the lab comes next; empty when there is none, or nothing left to earn by it."""
+        left = [h for h in self.question.hints if h not in self.taken]
+        always = next((n for n, h in enumerate(left, 1) if not h.when), len(left))
+        return () if self.settled else tuple(left[:always])
 
     @property
     def attempt_share(self) -> float:
@@ -68,7 +81,7 @@ def standing(question: Question, entries: Sequence[Entry]) -> Standing:
     return Standing(
         question=question,
         spent=len(spending),
-        hints=len(hints),
+        taken=tuple(question.hints[h.hint - 1] for h in hints if h.hint <= len(question.hints)),
         hint_cost_percent=min(100, sum(h.cost_percent for h in hints)),
         points=max((a.points for a in attempts), default=0.0),
         attempts=tuple(attempts),

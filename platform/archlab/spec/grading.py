@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
 from .airline import Scoreboard
 from .base import Slug, Spec, UtcTime
@@ -14,6 +14,9 @@ from .plan import Plan
 from .policy import DecisionRecord
 from .release import Release
 from .scenario import Overrides, Scenario, Variant
+
+Identifier = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
+"""Name of a function of a scenario's content."""
 
 
 class VersionFacts(Spec):
@@ -80,6 +83,8 @@ class Hint(Spec):
 
     text: str
     cost_percent: int = Field(ge=0, le=100)
+    when: str = ""
+    """Name of a function in the scenario's hints.py that says whether this hint fits the state of the lab."""
 
 
 class Option(Spec):
@@ -88,6 +93,15 @@ class Option(Spec):
     key: Slug
     text: str
     misconception: str = ""
+
+
+class Mistake(Spec):
+    """A wrong answer that a known misconception leads to, computed for the variant as the right one is."""
+
+    name: Identifier
+    """Name of a function in the scenario's mistakes.py."""
+    misconception: str
+    """What a learner who answers so is told."""
 
 
 class Question(Spec):
@@ -112,6 +126,7 @@ class Question(Spec):
     near_percent: float | None = None
     """For numeric and predict: a near miss within this earns half."""
     hints: tuple[Hint, ...] = ()
+    mistakes: tuple[Mistake, ...] = ()
     explanation: str
     """Markdown; `{name}` quotes a figure from the truth's `facts`."""
 
