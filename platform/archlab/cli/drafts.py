@@ -8,6 +8,7 @@ from string import ascii_lowercase
 from archlab.spec.grading import Question, QuestionKind
 
 _TYPED = "0123456789.,-+eE_%"
+_UNTYPED = (QuestionKind.STATE, QuestionKind.DESIGN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,7 @@ class Draft:
     def press(self, key: str) -> Draft | None:
         """The draft after a key; None when the key means nothing here."""
         if not self.question.options:
-            return self._typed(key) if self.question.kind is not QuestionKind.STATE else None
+            return self._typed(key) if self.question.kind not in _UNTYPED else None
         if key in ("up", "down"):
             return self._moved(-1 if key == "up" else 1)
         if key == "space":

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from archlab.cli.console import JsonOption, LabOption, console, emit_json, table
-from archlab.cli.grading import open_exams, panel, question_markdown
+from archlab.cli.grading import given, open_exams, panel, question_markdown
 
 if TYPE_CHECKING:
     from archlab.grading.exams import Exams
@@ -92,7 +92,7 @@ def answer(
 ) -> None:
     """Answer, or change an answer. For a state question the lab as it stands is the answer."""
     exams = open_exams(lab)
-    said = exams.answer(name, value)
+    said = exams.answer(name, value and given(exams.pack.question(name), value))
     sitting = exams.current()
     if as_json:
         emit_json({"question": name, "message": said, "remaining_s": int(sitting.remaining.total_seconds())})

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from archlab.spec.grading import Evidence, Question
 
 WIDTH = 100
+MAX_READ = 50_000
+"""Characters of an answer that are read from a file; more than any answer may have."""
 COLOURS = {"correct": "green", "partial": "yellow", "incorrect": "red", "blocked": "cyan", "invalid": "magenta"}
 
 
@@ -34,6 +36,30 @@ def open_exams(name: str | None) -> Exams:
 
     found = open_lab(name)
     return Exams(load(found.content), found.folder.root, lambda: _collect(found))
+
+
+def given(question: Question, value: str) -> str:
+    """An answer as typed; of a design, what is in the file of that name.
+
+    Raises:
+        UserError: there is no such file, or it is no text.
+    """
+    from pathlib import Path
+
+    from archlab.errors import UserError
+    from archlab.grading.designs import PRESENT
+    from archlab.spec.grading import QuestionKind
+
+    if question.kind is not QuestionKind.DESIGN or value == PRESENT:
+        return value
+    try:
+        with Path(value).open() as file:
+            return file.read(MAX_READ)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "it is no text"
+        raise UserError(
+            f"{value} can't be read: {reason}.", f"Name a YAML file, or: archlab answer {question.id} {PRESENT}"
+        ) from None
 
 
 def question_markdown(asked: Question) -> str:

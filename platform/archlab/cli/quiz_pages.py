@@ -33,6 +33,7 @@ _HOW = {
     QuestionKind.NUMERIC: "type a number · Enter answers",
     QuestionKind.PREDICT: "type your forecast · Enter commits it · r looks whether it came true",
     QuestionKind.STATE: "change the lab in another terminal · Enter or r looks again",
+    QuestionKind.DESIGN: "answered outside the quiz, with a file",
 }
 
 
@@ -122,6 +123,9 @@ class Quiz:
             self._screen.top = max(0, self._screen.top + (1 if key == "down" else -1))
 
     def _submit(self) -> None:
+        if self._question.kind is QuestionKind.DESIGN:
+            self._notice = f"A design is measured for minutes: archlab answer {self._question.id} FILE"
+            return
         if not self._draft.raw and self._question.kind is not QuestionKind.STATE:
             self._notice = "Nothing is chosen yet." if self._question.options else "Type a number first."
             return
@@ -208,6 +212,8 @@ class Quiz:
     def _entry(self) -> list[str]:
         if self._question.kind is QuestionKind.STATE:
             return self._screen.render(Text("The lab's state is the answer.", "italic"))
+        if self._question.kind is QuestionKind.DESIGN:
+            return self._screen.render(Text("A file of changes is the answer.", "italic"))
         unit = f" {self._question.unit}" if self._question.unit else ""
         return self._screen.render(Text.assemble("Your answer: ", (f"{self._draft.text}_", "bold"), unit))
 

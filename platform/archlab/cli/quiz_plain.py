@@ -75,6 +75,7 @@ def _prompt(session: Session, question: Question) -> str:
         QuestionKind.MULTI: "Keys, separated by commas",
         QuestionKind.ORDER: "Keys in order, separated by commas",
         QuestionKind.STATE: "Enter looks at the lab",
+        QuestionKind.DESIGN: "lab: measure the changes that your lab has now (minutes)",
         QuestionKind.PREDICT: "Forecast, or r to see whether it came true",
     }
     way = ways.get(question.kind, "Number")

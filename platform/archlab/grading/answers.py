@@ -6,16 +6,14 @@ import math
 import re
 from typing import Any
 
-from archlab.errors import UserError
+from archlab.grading.designs import InvalidAnswerError, design_value, readable
 from archlab.spec.grading import Question, QuestionKind
+
+__all__ = ["InvalidAnswerError", "parse", "sound"]
 
 MAX_CHARACTERS = 1000
 MAX_NUMBER = 1e300
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?")
-
-
-class InvalidAnswerError(UserError):
-    """An answer that can't be read; it spends no attempt."""
 
 
 def parse(question: Question, raw: str) -> Any:
@@ -24,6 +22,8 @@ def parse(question: Question, raw: str) -> Any:
     Raises:
         InvalidAnswerError: unreadable; says what would be readable.
     """
+    if question.kind is QuestionKind.DESIGN:
+        return design_value(raw)
     text = raw.strip()
     if len(text) > MAX_CHARACTERS:
         raise InvalidAnswerError(f"The answer has {len(text)} characters; at most {MAX_CHARACTERS} are read.")
@@ -57,6 +57,8 @@ def sound(question: Question, value: Any) -> bool:
             return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < MAX_NUMBER
         case QuestionKind.STATE:
             return value is None
+        case QuestionKind.DESIGN:
+            return readable(value)
 
 
 def _key(question: Question, text: str) -> str:

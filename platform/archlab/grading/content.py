@@ -19,7 +19,7 @@ from archlab.errors import NotFoundError, SpecError
 from archlab.plan import loading
 from archlab.spec.base import Spec
 from archlab.spec.grading import Evidence, Question, QuestionKind, Truth
-from archlab.spec.scenario import Variant
+from archlab.spec.scenario import Overrides, Scenario, Variant
 
 TruthFunction = Callable[[Evidence, Variant], Truth]
 """Pure: what is right, from evidence alone."""
@@ -32,6 +32,9 @@ None where this variant gives the misconception nothing to go wrong with.
 
 Predicate = Callable[[Evidence, Variant], bool]
 """Pure: whether a hint fits the lab as it stands."""
+
+DesignFunction = Callable[[Scenario, Mapping[str, int]], Overrides]
+"""Pure: a design for a scenario as resolved, given the replayed requests of each model on the hidden days."""
 
 GRADER = "1"
 """Version of the rules in `archlab.grading.grade`; a change of them changes it."""
@@ -58,6 +61,8 @@ class _Checked(Question):
             raise ValueError(f"tolerance_percent belongs to questions of kind numeric and predict, not {self.kind}")
         if self.near_percent is not None and self.near_percent <= (self.tolerance_percent or 0):
             raise ValueError("near_percent has to be wider than tolerance_percent")
+        if (self.kind is QuestionKind.DESIGN) != (self.design is not None):
+            raise ValueError(f"a question of kind {self.kind} {'has no' if self.design else 'needs a'} design")
         keys = [o.key for o in self.options]
         if len(set(keys)) != len(keys):
             raise ValueError("two options share a key")
@@ -94,6 +99,8 @@ class Pack:
     mistakes: Mapping[str, MistakeFunction] = field(default_factory=dict)
     hints: Mapping[str, Predicate] = field(default_factory=dict)
     """Functions that say whether a hint fits, by name."""
+    designs: Mapping[str, DesignFunction] = field(default_factory=dict)
+    """Reference and naive designs, by name."""
 
     def question(self, name: str) -> Question:
         """The question of that id.
@@ -114,7 +121,7 @@ class Pack:
 
 
 def load(folder: Path) -> Pack:
-    """Read `questions.yaml`, `truths.py` and, where questions name their functions, `mistakes.py` and `hints.py`.
+    """Read `questions.yaml`, `truths.py` and, where questions name their functions, `mistakes.py`, `hints.py`, `designs.py`.
 
     Raises:
         SpecError: a fault in one of them; names file, line, question and field.
@@ -124,6 +131,8 @@ def load(folder: Path) -> Pack:
     truths = {(q.id, "truth", q.truth) for q in questions}
     mistakes = {(q.id, "mistakes.name", m.name) for q in questions for m in q.mistakes}
     hints = {(q.id, "hints.when", h.when) for q in questions for h in q.hints if h.when}
+    tasks = [(q.id, q.design) for q in questions if q.design]
+    designs = {(asked, "design", name) for asked, task in tasks for name in (task.reference, *task.naive)}
     return Pack(
         folder=folder,
         questions=tuple(questions),
@@ -131,6 +140,7 @@ def load(folder: Path) -> Pack:
         version=f"{GRADER}+{_content_digest(folder)}",
         mistakes=_functions(folder / "mistakes.py", path, mistakes),
         hints=_functions(folder / "hints.py", path, hints),
+        designs=_functions(folder / "designs.py", path, designs),
     )
 
 

@@ -10,6 +10,7 @@ from archlab.errors import ConflictError, UserError
 from archlab.grading import answers, moments, sittings
 from archlab.grading import grade as judging
 from archlab.grading.content import Pack
+from archlab.grading.designs import Measure, measured
 from archlab.grading.gradebook import Gradebook, Writing
 from archlab.grading.marking import marks
 from archlab.grading.practice import Collect, open_book
@@ -50,13 +51,22 @@ class Exams:
         lab: the lab's folder.
         collect: takes the lab's evidence.
         now: both clocks.
+        measure: measures a submitted design.
     """
 
-    def __init__(self, pack: Pack, lab: Path, collect: Collect, now: moments.Now = moments.now) -> None:
+    def __init__(
+        self,
+        pack: Pack,
+        lab: Path,
+        collect: Collect,
+        now: moments.Now = moments.now,
+        measure: Measure | None = None,
+    ) -> None:
         self.pack = pack
         self.book: Gradebook = open_book(lab, now)
         self.store = EvidenceStore(lab / "evidence")
         self._collect = collect
+        self._measure = measure
 
     def current(self) -> Sitting:
         """The exam that is running or waits to be finished.
@@ -117,7 +127,7 @@ class Exams:
         """
         asked = self._asked(self.current(), question)
         value = _value(asked, raw)
-        evidence = self._collect()
+        value, evidence = measured(asked, value, self._collect(), self._measure)
         truth = judging.ask(self.pack.truth(asked), evidence, evidence.variant)
         with self.book.writing() as book:
             sitting = self._at_now(book, self.current().exam)

@@ -2,7 +2,7 @@
 
 Partial points, the same everywhere: multi earns (right − wrong) / all right ones; order earns the share of pairs that
 stand the right way round, if more than half do; a numeric near miss earns half where the question declares
-`near_percent`.
+`near_percent`. What a design earns is said where it is scored: `archlab.experiments.scoring`.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def grade(question: Question, truth: Truth | Grade, answer: Any) -> Grade:
     if truth.interval and truth.answer is None:
         low, high = truth.interval
         text = f"Your measurements lie between {low:g} and {high:g}: too close to call, so nothing is graded."
-        return Grade(Verdict.BLOCKED, 0.0, text, counts=False)
+        return Grade(Verdict.BLOCKED, 0.0, f"{text} {truth.saw}".strip(), counts=False)
     share, message = _JUDGES[question.kind](question, truth, answer)
     verdict = Verdict.CORRECT if share >= 1 else Verdict.PARTIAL if share > 0 else Verdict.INCORRECT
     return Grade(verdict, share, message, explanation)
@@ -145,6 +145,10 @@ def _state(_question: Question, truth: Truth, _answer: Any) -> tuple[float, str]
     return 0.0, f"Looked for: {truth.looked_for} Seen: {truth.saw}"
 
 
+def _design(_question: Question, truth: Truth, _answer: Any) -> tuple[float, str]:
+    return min(1.0, max(0.0, float(truth.answer))), truth.saw
+
+
 _JUDGES: dict[QuestionKind, Callable[[Question, Truth, Any], tuple[float, str]]] = {
     QuestionKind.CHOICE: _choice,
     QuestionKind.MULTI: _multi,
@@ -152,6 +156,7 @@ _JUDGES: dict[QuestionKind, Callable[[Question, Truth, Any], tuple[float, str]]]
     QuestionKind.NUMERIC: _number,
     QuestionKind.PREDICT: _predict,
     QuestionKind.STATE: _state,
+    QuestionKind.DESIGN: _design,
 }
 
 

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from archlab.errors import ArchlabError, UserError
 from archlab.grading import answers, moments
 from archlab.grading import grade as judging
 from archlab.grading.content import Pack
+from archlab.grading.designs import Measure, measured
 from archlab.grading.gradebook import Gradebook
 from archlab.grading.judging import judge
 from archlab.grading.regrading import Regraded, regrade
@@ -49,14 +51,16 @@ class Practice:
         pack: the scenario's questions and truths.
         lab: the lab's folder; `gradebook.jsonl`, `evidence/` and `log/grading.log` are kept there.
         collect: takes the lab's evidence.
+        measure: measures a submitted design.
     """
 
-    def __init__(self, pack: Pack, lab: Path, collect: Collect) -> None:
+    def __init__(self, pack: Pack, lab: Path, collect: Collect, measure: Measure | None = None) -> None:
         self.pack = pack
         self.book = open_book(lab)
         self.store = EvidenceStore(lab / "evidence")
         self._log = lab / "log" / "grading.log"
         self._collect = collect
+        self._measure = measure
 
     def sheet(self) -> tuple[Standing, ...]:
         """Where the learner stands with every question."""
@@ -89,6 +93,12 @@ class Practice:
         except answers.InvalidAnswerError as error:
             return Outcome(asked, Verdict.INVALID, 0.0, str(error))
         evidence = self._collect()
+        try:
+            value, evidence = measured(asked, value, evidence, self._measure)
+        except UserError as error:
+            return Outcome(asked, Verdict.INVALID, 0.0, str(error))
+        except ArchlabError as error:
+            return Outcome(asked, Verdict.PLATFORM_ERROR, 0.0, f"{error} No attempt is spent.")
         if asked.kind is QuestionKind.PREDICT:
             return self._commit(asked, value, evidence)
         return self._judge(asked, value, evidence)

@@ -9,6 +9,7 @@ from pydantic import Field, StringConstraints
 
 from .airline import Scoreboard
 from .base import Slug, Spec, UtcTime
+from .experiments import Calibration, DesignTask, DesignTrial, Sweep
 from .money import Line, PriceBook
 from .plan import Plan
 from .policy import DecisionRecord
@@ -65,6 +66,11 @@ class Evidence(Spec):
     releases: tuple[Release, ...]
     decisions: tuple[DecisionRecord, ...]
     batch_runs: tuple[BatchRun, ...]
+    sweeps: tuple[Sweep, ...] = ()
+    """The newest of each name and model that this lab has measured."""
+    calibration: Calibration | None = None
+    design: DesignTrial | None = None
+    """What became of the design that a question of kind design was answered with."""
 
 
 class QuestionKind(StrEnum):
@@ -76,6 +82,7 @@ class QuestionKind(StrEnum):
     ORDER = "order"
     PREDICT = "predict"
     STATE = "state"
+    DESIGN = "design"
 
 
 class Hint(Spec):
@@ -125,6 +132,8 @@ class Question(Spec):
     tolerance_percent: float | None = None
     near_percent: float | None = None
     """For numeric and predict: a near miss within this earns half."""
+    design: DesignTask | None = None
+    """For design: what is measured, and what it is compared with."""
     hints: tuple[Hint, ...] = ()
     mistakes: tuple[Mistake, ...] = ()
     explanation: str
@@ -135,7 +144,8 @@ class Truth(Spec):
     """What a truth function returns."""
 
     answer: Any
-    """choice: key; multi: list of keys; numeric: number; order: list of keys; state: True when reached."""
+    """choice: key; multi: list of keys; numeric: number; order: list of keys; state: True when reached;
+    design: share of the points, 0 to 1."""
     facts: dict[str, str | int | float] = {}
     """The learner's own figures, for explanations."""
     blocked: str = ""

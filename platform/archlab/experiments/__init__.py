@@ -1,0 +1,1 @@
+"""Experiments beside a learner's lab: sweeps, designs on hidden days, calibration."""

@@ -1,0 +1,217 @@
+"""What a submitted design earns: a pure function of the trial's evidence. Nothing here measures anything.
+
+The rule, the same for every design question:
+
+1. The yardstick is net money per hidden day (value earned less money spent). Zero is the best naive design, one the
+   reference. From `FULL` of that gap on a design earns full points, below `LEAST` nothing, between them its share.
+2. Promises cap: a model that answers more than 2 % of its requests too late, stale or not at all on the hidden days, or
+   breaks its SLO under the load. One or two broken promises cap the share at a half, more at nothing. What the
+   reference could not keep in the same measurement is this machine's doing and is not held against the design.
+3. Answers that missed their deadline in milliseconds are the machine's noise as much as the design's. The share is also
+   computed as if they had been in time; when the two fall into different verdicts, or the gap is smaller than 2 % of
+   the reference's cost, the trial is too close to call and is not graded.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+from archlab.experiments.chart import Mark, scatter
+from archlab.spec.airline import ModelScore
+from archlab.spec.base import NANO_PER_USD
+from archlab.spec.experiments import DesignRun, DesignTrial, LoadFigures
+from archlab.spec.grading import Evidence, Truth
+from archlab.spec.scenario import Scenario
+
+FULL = Fraction(9, 10)
+LEAST = Fraction(1, 10)
+FRESH = Fraction(98, 100)
+CLOSE = Fraction(2, 100)
+FEW_BROKEN = 2
+CAP_BROKEN = Fraction(1, 2)
+ENOUGH = 100
+"""Requests from which a 99th percentile is more than the slowest one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Money:
+    """Per hidden day, in nano-dollars."""
+
+    value: Fraction
+    cost: Fraction
+
+    @property
+    def net(self) -> Fraction:
+        """Value less cost."""
+        return self.value - self.cost
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """A trial, scored."""
+
+    share: Fraction | None
+    """Of the points; None when it is too close to call."""
+    gap_share: tuple[Fraction, Fraction]
+    """Place between best naive design and reference: as measured, and with late answers counted as in time."""
+    broken: tuple[str, ...]
+    """Promises of the submitted design, in words."""
+    reason: str = ""
+    """Why it is too close to call."""
+
+
+def judge(evidence: Evidence) -> Truth:
+    """The truth of a design question: share, figures and chart, from the trial in the evidence."""
+    trial = evidence.design
+    if trial is None:
+        return Truth(answer=None, blocked="Submit a design: archlab answer ID FILE (YAML), or archlab answer ID lab.")
+    scored = score(trial, evidence.scenario)
+    facts = _facts(trial, scored)
+    if scored.share is None:
+        low, high = sorted(float(share) for share in scored.gap_share)
+        return Truth(answer=None, facts=facts, interval=(low, high), saw=scored.reason)
+    return Truth(answer=float(scored.share), facts=facts, saw=report(trial, scored))
+
+
+def score(trial: DesignTrial, scenario: Scenario) -> Score:
+    """Apply the rule above; `scenario` supplies promises, volumes and worth."""
+    broken = broken_promises(trial.submitted, trial.reference, scenario)
+    best = max(money(run).net for run in trial.naive)
+    gap = money(trial.reference).net - best
+    if gap <= CLOSE * money(trial.reference).cost:
+        reason = (
+            f"The reference earns {_usd(gap):.2f} USD a day more than the best naive design, less than 2 % of its cost."
+        )
+        return Score(None, (Fraction(0), Fraction(0)), broken, reason)
+    measured = (money(trial.submitted).net - best) / gap
+    best_in_time = max(_in_time(run, scenario) for run in trial.naive)
+    gap_in_time = _in_time(trial.reference, scenario) - best_in_time
+    in_time = (_in_time(trial.submitted, scenario) - best_in_time) / gap_in_time if gap_in_time > 0 else measured
+    low, high = _capped(measured, broken), _capped(in_time, broken)
+    if _band(low) != _band(high):
+        reason = f"Answers late by milliseconds decide between {float(low):.0%} and {float(high):.0%} of the points."
+        return Score(None, (measured, in_time), broken, reason)
+    return Score(low, (measured, in_time), broken)
+
+
+def money(run: DesignRun) -> Money:
+    """Value and cost per hidden day."""
+    days = len(run.days)
+    return Money(
+        Fraction(sum(day.value_nanousd for day in run.days), days),
+        Fraction(sum(day.cost_nanousd for day in run.days), days),
+    )
+
+
+def broken_promises(run: DesignRun, reference: DesignRun, scenario: Scenario) -> tuple[str, ...]:
+    """Promises that a design broke and the reference kept, in words."""
+    ours, theirs = _breaches(run, scenario), _breaches(reference, scenario)
+    return tuple(said for key, said in ours.items() if key not in theirs)
+
+
+def report(trial: DesignTrial, scored: Score) -> str:
+    """What was measured, as Markdown with a chart of at most 72 columns."""
+    runs = (trial.submitted, trial.reference, *trial.naive)
+    names = {trial.submitted.name: "yours", trial.reference.name: "reference"}
+    marks = [
+        Mark(names.get(r.name, r.name), float(_usd(money(r).cost)), float(_usd(money(r).value)), "YR"[i : i + 1] or "n")
+        for i, r in enumerate(runs)
+    ]
+    place = f"{float(scored.gap_share[0]):.0%} of the way from the best naive design to the reference"
+    kept = "It kept every promise." if not scored.broken else f"Broken promises: {'; '.join(scored.broken)}."
+    return f"Your design stands {place}. {kept}\n\n```text\n{scatter(marks)}\n```\n\n{table(trial)}"
+
+
+def table(trial: DesignTrial) -> str:
+    """Every design's money per hidden day, as a Markdown table; the best net first."""
+    rows = sorted((trial.submitted, trial.reference, *trial.naive), key=lambda r: money(r).net, reverse=True)
+    lines = ["| design | value | cost | net USD a day |", "| --- | ---: | ---: | ---: |"]
+    for run in rows:
+        m = money(run)
+        name = "**yours**" if run is trial.submitted else run.name
+        lines.append(f"| {name} | {_usd(m.value):.2f} | {_usd(m.cost):.2f} | {_usd(m.net):.2f} |")
+    return "\n".join(lines)
+
+
+def _capped(share: Fraction, broken: tuple[str, ...]) -> Fraction:
+    earned = Fraction(1) if share >= FULL else Fraction(0) if share < LEAST else share
+    cap = Fraction(1) if not broken else CAP_BROKEN if len(broken) <= FEW_BROKEN else Fraction(0)
+    return min(earned, cap)
+
+
+def _band(share: Fraction) -> int:
+    return 2 if share >= 1 else 1 if share > 0 else 0
+
+
+def _breaches(run: DesignRun, scenario: Scenario) -> dict[tuple[str, str], str]:
+    """What went wrong, by model and kind."""
+    found: dict[tuple[str, str], str] = {}
+    for model in scenario.models:
+        rows = [row for day in run.days for row in day.models if row.model == model.name]
+        asked, good = sum(r.requests for r in rows), sum(r.on_time for r in rows)
+        if asked and Fraction(good, asked) < FRESH:
+            found[model.name, "days"] = f"{model.name} answered {good / asked:.1%} of its requests in time and fresh"
+    for figures in run.load.models if run.load else ():
+        found |= _load_breaches(figures, scenario)
+    return found
+
+
+def _load_breaches(figures: LoadFigures, scenario: Scenario) -> dict[tuple[str, str], str]:
+    slo = scenario.model(figures.model).slo
+    if not figures.requests:
+        return {}
+    found: dict[tuple[str, str], str] = {}
+    available = 1 - figures.failures / figures.requests
+    if figures.failures > (1 - slo.availability) * figures.requests:
+        found[figures.model, "availability"] = (
+            f"{figures.model} answered {available:.2%} under load, promised {slo.availability:.2%}"
+        )
+    if figures.requests >= ENOUGH and figures.p99_ms > slo.p99_ms:
+        found[figures.model, "latency"] = f"{figures.model}'s p99 was {figures.p99_ms:.0f} ms, promised {slo.p99_ms}"
+    return found
+
+
+def _in_time(run: DesignRun, scenario: Scenario) -> Fraction:
+    """Net per day with late answers worth what this model's answers in time were worth on average."""
+    more = sum((_late_worth(row, scenario) for day in run.days for row in day.models), Fraction(0))
+    return money(run).net + more / len(run.days)
+
+
+def _late_worth(row: ModelScore, scenario: Scenario) -> Fraction:
+    if not row.late or not row.on_time:
+        return Fraction(0)
+    caller = scenario.model(row.model).caller
+    useless = (row.late + row.stale + row.missing) * caller.represents * caller.value.late
+    usual = Fraction(row.value_nanousd - useless, row.on_time * caller.represents)
+    return row.late * caller.represents * (usual - caller.value.late)
+
+
+def _facts(trial: DesignTrial, scored: Score) -> dict[str, str | int | float]:
+    return {
+        "net": _usd(money(trial.submitted).net),
+        "cost": _usd(money(trial.submitted).cost),
+        "value": _usd(money(trial.submitted).value),
+        "reference_net": _usd(money(trial.reference).net),
+        "reference_cost": _usd(money(trial.reference).cost),
+        "naive_net": max(_usd(money(run).net) for run in trial.naive),
+        "share": round(100 * float(scored.gap_share[0])),
+        "broken": "; ".join(scored.broken) or "none",
+        "days": ", ".join(f"{day.since:%d %b}" for day in trial.submitted.days),
+        "reference": _changes(trial.reference),
+        "offered": trial.submitted.load.offered_per_s if trial.submitted.load else 0.0,
+    }
+
+
+def _changes(run: DesignRun) -> str:
+    """A design in words: what it changes."""
+    parts = []
+    for name, change in sorted(run.overrides.models.items()):
+        said = change.model_dump(mode="json", exclude_none=True)
+        parts.append(f"{name}: {', '.join(f'{k} {v}' for k, v in said.items())}")
+    parts += [f"{view} every {every}" for view, every in sorted(run.overrides.feature_every.items())]
+    return "; ".join(parts) or "as the scenario declares it"
+
+
+def _usd(nanousd: Fraction) -> float:
+    return float(nanousd / NANO_PER_USD)
