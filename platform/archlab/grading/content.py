@@ -121,7 +121,7 @@ class Pack:
 
 
 def load(folder: Path) -> Pack:
-    """Read `questions.yaml`, `truths.py` and, where questions name their functions, `mistakes.py`, `hints.py`, `designs.py`.
+    """Read `questions.yaml` and `truths.py`; `mistakes.py`, `hints.py` and `designs.py` where questions name functions.
 
     Raises:
         SpecError: a fault in one of them; names file, line, question and field.
