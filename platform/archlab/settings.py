@@ -168,6 +168,11 @@ class LabFolder:
         return self.root / "batch"
 
     @property
+    def outages(self) -> Path:
+        """What was really stopped for a while, and what went on meanwhile."""
+        return self.root / "outages"
+
+    @property
     def start(self) -> Path:
         """The state right after seeding."""
         return self.root / "start"

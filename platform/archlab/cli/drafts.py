@@ -8,7 +8,6 @@ from string import ascii_lowercase
 from archlab.spec.grading import Question, QuestionKind
 
 _TYPED = "0123456789.,-+eE_%"
-_UNTYPED = (QuestionKind.STATE, QuestionKind.DESIGN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +50,8 @@ class Draft:
     def press(self, key: str) -> Draft | None:
         """The draft after a key; None when the key means nothing here."""
         if not self.question.options:
-            return self._typed(key) if self.question.kind not in _UNTYPED else None
+            typed = self.question.kind in (QuestionKind.NUMERIC, QuestionKind.PREDICT)
+            return self._typed(key) if typed else None
         if key in ("up", "down"):
             return self._moved(-1 if key == "up" else 1)
         if key == "space":
@@ -74,7 +74,7 @@ class Draft:
         match self.question.kind:
             case QuestionKind.ORDER:
                 return replace(self, held=not self.held)
-            case QuestionKind.MULTI:
+            case QuestionKind.MULTI | QuestionKind.PREDICT:
                 return replace(self, marked=self.marked ^ {key})
             case _:
                 return replace(self, marked=frozenset({key}))

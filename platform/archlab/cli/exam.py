@@ -77,9 +77,9 @@ def show(name: QuestionArgument, lab: LabOption = None) -> None:
     sitting, asked = exams.current(), exams.pack.question(name)
     title = f"{asked.title}  ·  {asked.kind.value}  ·  {asked.points} points  ·  {_clock(sitting)}"
     panel(question_markdown(asked), title, "blue")
-    given = sitting.answers.get(name)
-    if given:
-        console.print(f"[dim]Your answer so far: {_given(given.answer)}[/]")
+    earlier = sitting.answers.get(name)
+    if earlier:
+        console.print(f"[dim]Your answer so far: {_given(earlier.answer)}[/]")
 
 
 def answer(
@@ -92,7 +92,7 @@ def answer(
 ) -> None:
     """Answer, or change an answer. For a state question the lab as it stands is the answer."""
     exams = open_exams(lab)
-    said = exams.answer(name, value and given(exams.pack.question(name), value))
+    said = exams.answer(name, value if value is None else given(exams.pack.question(name), value))
     sitting = exams.current()
     if as_json:
         emit_json({"question": name, "message": said, "remaining_s": int(sitting.remaining.total_seconds())})

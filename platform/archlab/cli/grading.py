@@ -39,27 +39,32 @@ def open_exams(name: str | None) -> Exams:
 
 
 def given(question: Question, value: str) -> str:
-    """An answer as typed; of a design, what is in the file of that name.
+    """An answer as typed, from standard input for `-`; of a design or a rule, what is in the file of that name.
 
     Raises:
         UserError: there is no such file, or it is no text.
     """
+    import sys
     from pathlib import Path
 
     from archlab.errors import UserError
     from archlab.grading.designs import PRESENT
     from archlab.spec.grading import QuestionKind
 
-    if question.kind is not QuestionKind.DESIGN or value == PRESENT:
+    kind = question.kind
+    if value == "-":
+        return sys.stdin.read(MAX_READ)
+    if kind not in (QuestionKind.DESIGN, QuestionKind.REGO) or (kind is QuestionKind.DESIGN and value == PRESENT):
         return value
     try:
         with Path(value).open() as file:
             return file.read(MAX_READ)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "it is no text"
-        raise UserError(
-            f"{value} can't be read: {reason}.", f"Name a YAML file, or: archlab answer {question.id} {PRESENT}"
-        ) from None
+        example = (
+            f"a YAML file, or: archlab answer {question.id} {PRESENT}" if kind is QuestionKind.DESIGN else "a file"
+        )
+        raise UserError(f"{value} can't be read: {reason}.", f"Name {example}") from None
 
 
 def question_markdown(asked: Question) -> str:

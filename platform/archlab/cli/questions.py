@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from archlab.cli.console import JsonOption, LabOption, console, emit_json, table
-from archlab.cli.grading import COLOURS, MAX_READ, coloured, given, open_practice, panel, question_markdown
+from archlab.cli.grading import COLOURS, coloured, given, open_practice, panel, question_markdown
 
 if TYPE_CHECKING:
     from archlab.grading.practice import Outcome, Practice
@@ -59,17 +59,17 @@ def hint(
 def answer(
     name: Annotated[str, typer.Argument(metavar="ID", help="See: archlab questions")],
     value: Annotated[
-        str, typer.Argument(help="A key, keys separated by commas, a number, or a design's file; - is standard input.")
+        str,
+        typer.Argument(
+            help="A key, keys separated by commas, a number, or the file of a design or a rule; - is standard input."
+        ),
     ],
     lab: LabOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Answer a question; for a forecast, commit it before the experiment."""
-    import sys
-
     practice = open_practice(lab)
-    raw = sys.stdin.read(MAX_READ) if value == "-" else given(practice.pack.question(name), value)
-    outcome = practice.answer(name, raw)
+    outcome = practice.answer(name, given(practice.pack.question(name), value))
     if as_json:
         emit_json(_outcome_facts(outcome))
     else:
@@ -147,8 +147,11 @@ def _how(stand: Standing) -> str:
         "order": "KEY,KEY,...   (earns the share of pairs the right way round)",
         "numeric": f"NUMBER   (in {asked.unit}; within {asked.tolerance_percent or 0:g} %)",
         "design": "FILE   (YAML of changes; `lab` for those that your lab has now; takes minutes)",
+        "rego": f"FILE.rego   (the rule {asked.rule}; always yes and always no earn nothing)",
         "predict": f"NUMBER   (in {asked.unit}; within {asked.tolerance_percent or 0:g} % of what will happen)",
     }
+    if asked.kind.value == "predict" and asked.options:
+        ways["predict"] = "KEY,KEY   (what will happen; earns (right − wrong) / all right ones)"
     how = f"archlab answer {asked.id} {ways[asked.kind.value]}" if asked.kind.value in ways else ""
     how = how or f"archlab grade {asked.id}   (as often as you like)"
     return (

@@ -31,6 +31,7 @@ _HOW = {
     QuestionKind.MULTI: "↑↓ moves · Space or letter marks · Enter answers",
     QuestionKind.ORDER: "↑↓ moves · Space picks up and puts down · Enter answers",
     QuestionKind.NUMERIC: "type a number · Enter answers",
+    QuestionKind.REGO: "write the rule in another terminal · Enter hands it in",
     QuestionKind.PREDICT: "type your forecast · Enter commits it · r looks whether it came true",
     QuestionKind.STATE: "change the lab in another terminal · Enter or r looks again",
     QuestionKind.DESIGN: "answered outside the quiz, with a file",
@@ -126,7 +127,7 @@ class Quiz:
         if self._question.kind is QuestionKind.DESIGN:
             self._notice = f"A design is measured for minutes: archlab answer {self._question.id} FILE"
             return
-        if not self._draft.raw and self._question.kind is not QuestionKind.STATE:
+        if not self._draft.raw and self._question.kind not in (QuestionKind.STATE, QuestionKind.REGO):
             self._notice = "Nothing is chosen yet." if self._question.options else "Type a number first."
             return
         self._look(check=False)
@@ -214,6 +215,9 @@ class Quiz:
             return self._screen.render(Text("The lab's state is the answer.", "italic"))
         if self._question.kind is QuestionKind.DESIGN:
             return self._screen.render(Text("A file of changes is the answer.", "italic"))
+        if self._question.kind is QuestionKind.REGO:
+            file = self._session.rule_file(self._question)
+            return self._screen.render(Text(f"The rule in {file} is the answer.", "italic"))
         unit = f" {self._question.unit}" if self._question.unit else ""
         return self._screen.render(Text.assemble("Your answer: ", (f"{self._draft.text}_", "bold"), unit))
 
@@ -223,7 +227,7 @@ class Quiz:
         match self._question.kind:
             case QuestionKind.ORDER:
                 sign = f"{number + 1}. {'≡ ' if here and self._draft.held else ''}"
-            case QuestionKind.MULTI:
+            case QuestionKind.MULTI | QuestionKind.PREDICT:
                 sign = "[x] " if key in self._draft.marked else "[ ] "
             case _:
                 sign = "(x) " if key in self._draft.marked else "( ) "
@@ -244,7 +248,12 @@ class Quiz:
             line = Text(self._session.rules(self._question), "dim")
         line.truncate(2 * self._screen.columns, overflow="ellipsis")
         lines = self._screen.render(line)[:2]
-        how = _HOW[self._question.kind] if self._result is None else "↑↓ scrolls"
+        how = self._how() if self._result is None else "↑↓ scrolls"
         hint = " · ? hint" if self._result is None and self._session.next_hint(self._question) else ""
         keys = Text(f"{how}{hint}\nTab next · Shift-Tab back · PgUp PgDn scroll · q leaves", "dim")
         return [*lines, *[""] * (2 - len(lines)), *self._screen.render(keys)]
+
+    def _how(self) -> str:
+        if self._question.kind is QuestionKind.PREDICT and self._question.options:
+            return "↑↓ moves · Space or letter marks what will happen · Enter commits it · r looks whether it came true"
+        return _HOW[self._question.kind]

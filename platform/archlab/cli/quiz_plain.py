@@ -48,7 +48,7 @@ def _answer(session: Session, question: Question, said: str) -> Result | None:
         console.print(over)
         return None
     try:
-        looks = question.kind is QuestionKind.STATE or said == "r"
+        looks = question.kind is QuestionKind.STATE or (question.kind is QuestionKind.PREDICT and said == "r")
         result = session.check(question) if looks else session.submit(question, said)
     except ArchlabError as error:
         console.print(f"[yellow]{error}[/]")
@@ -76,6 +76,7 @@ def _prompt(session: Session, question: Question) -> str:
         QuestionKind.ORDER: "Keys in order, separated by commas",
         QuestionKind.STATE: "Enter looks at the lab",
         QuestionKind.DESIGN: "lab: measure the changes that your lab has now (minutes)",
+        QuestionKind.REGO: f"Enter hands in {session.rule_file(question)}",
         QuestionKind.PREDICT: "Forecast, or r to see whether it came true",
     }
     way = ways.get(question.kind, "Number")

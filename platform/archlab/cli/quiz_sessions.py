@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
+from archlab.grading.answers import shown
 from archlab.grading.exams import Exams
 from archlab.grading.practice import Outcome, Practice
+from archlab.grading.rules import file_of, read
 from archlab.grading.scoring import Standing, rule
 from archlab.spec.grading import Hint, Question, QuestionKind
 
@@ -38,6 +41,9 @@ class Session(Protocol):
 
     def earlier(self, question: Question) -> str:
         """An answer already given that the draft starts from."""
+
+    def rule_file(self, question: Question) -> Path:
+        """Where the rule that answers a question of kind rego is looked for."""
 
     def rules(self, question: Question) -> str:
         """What an answer can earn."""
@@ -84,7 +90,11 @@ class PracticeSession:
     def earlier(self, question: Question) -> str:
         """Only a forecast that still stands."""
         forecast = self._practice.standing(question.id).forecast
-        return f"{forecast.answer:g}" if forecast else ""
+        return shown(forecast.answer) if forecast else ""
+
+    def rule_file(self, question: Question) -> Path:
+        """In the lab's folder."""
+        return file_of(self._practice.lab, question)
 
     def rules(self, question: Question) -> str:
         """The rule, and what the next attempt can earn."""
@@ -110,7 +120,8 @@ class PracticeSession:
         """Judged at once."""
         if question.kind is QuestionKind.STATE:
             return self.check(question)
-        return self._result(self._practice.answer(question.id, raw))
+        text = read(self.rule_file(question)) if question.kind is QuestionKind.REGO else raw
+        return self._result(self._practice.answer(question.id, text))
 
     def check(self, question: Question) -> Result:
         """Judge the state, or the forecast, as the lab stands."""
@@ -156,7 +167,13 @@ class ExamSession:
         given = self._sitting.answers.get(question.id)
         if given is None or given.answer is None:
             return ""
+        if question.kind is QuestionKind.REGO:
+            return ""
         return ",".join(given.answer) if isinstance(given.answer, list) else str(given.answer)
+
+    def rule_file(self, question: Question) -> Path:
+        """In the lab's folder."""
+        return file_of(self._exams.lab, question)
 
     def rules(self, question: Question) -> str:
         """What counts."""
@@ -175,7 +192,8 @@ class ExamSession:
 
     def submit(self, question: Question, raw: str) -> Result:
         """Recorded, not judged."""
-        said = self._exams.answer(question.id, None if question.kind is QuestionKind.STATE else raw)
+        text = read(self.rule_file(question)) if question.kind is QuestionKind.REGO else raw
+        said = self._exams.answer(question.id, None if question.kind is QuestionKind.STATE else text)
         self._sitting = self._exams.current()
         return Result("Recorded", said.removeprefix("Recorded. "), "recorded", settled=True)
 

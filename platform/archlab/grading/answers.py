@@ -9,21 +9,25 @@ from typing import Any
 from archlab.grading.designs import InvalidAnswerError, design_value, readable
 from archlab.spec.grading import Question, QuestionKind
 
-__all__ = ["InvalidAnswerError", "parse", "sound"]
+__all__ = ["InvalidAnswerError", "parse", "shown", "sound"]
 
 MAX_CHARACTERS = 1000
+MAX_RULE_BYTES = 16 << 10
+"""A submitted rule; what is longer is no rule that a reviewer would read."""
 MAX_NUMBER = 1e300
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?")
 
 
 def parse(question: Question, raw: str) -> Any:
-    """A key, a list of keys, or a number, as the question's kind asks.
+    """A key, a list of keys, a number, or a rule's text, as the question's kind asks.
 
     Raises:
         InvalidAnswerError: unreadable; says what would be readable.
     """
     if question.kind is QuestionKind.DESIGN:
         return design_value(raw)
+    if question.kind is QuestionKind.REGO:
+        return _rule(raw)
     text = raw.strip()
     if len(text) > MAX_CHARACTERS:
         raise InvalidAnswerError(f"The answer has {len(text)} characters; at most {MAX_CHARACTERS} are read.")
@@ -34,13 +38,23 @@ def parse(question: Question, raw: str) -> Any:
             return sorted(_keys(question, text))
         case QuestionKind.ORDER:
             return _order(question, text)
+        case QuestionKind.PREDICT if question.options:
+            return sorted(_keys(question, text))
         case QuestionKind.NUMERIC | QuestionKind.PREDICT:
             return _number(question, text)
-        case QuestionKind.STATE:
-            raise InvalidAnswerError(
-                f"{question.id} is answered by the platform's state, not by a value.",
-                f"Bring the lab there, then: archlab grade {question.id}",
-            )
+    raise InvalidAnswerError(
+        f"{question.id} is answered by the platform's state, not by a value.",
+        f"Bring the lab there, then: archlab grade {question.id}",
+    )
+
+
+def shown(value: Any) -> str:
+    """An answer for people."""
+    if isinstance(value, list):
+        return ", ".join(str(v) for v in value)
+    if isinstance(value, str) and "\n" in value:
+        return f"a rule of {len(value.splitlines())} lines"
+    return f"{value:g}" if isinstance(value, int | float) else str(value)
 
 
 def sound(question: Question, value: Any) -> bool:
@@ -50,15 +64,32 @@ def sound(question: Question, value: Any) -> bool:
         case QuestionKind.CHOICE:
             return value in keys
         case QuestionKind.MULTI | QuestionKind.ORDER:
-            listed = isinstance(value, list) and bool(value) and all(v in keys for v in value)
-            distinct = listed and len(set(value)) == len(value)
-            return distinct and (question.kind is QuestionKind.MULTI or len(value) == len(keys))
+            return _distinct(keys, value) and (question.kind is QuestionKind.MULTI or len(value) == len(keys))
+        case QuestionKind.PREDICT if keys:
+            return _distinct(keys, value)
+        case QuestionKind.REGO:
+            return isinstance(value, str) and len(value.encode(errors="replace")) <= MAX_RULE_BYTES
         case QuestionKind.NUMERIC | QuestionKind.PREDICT:
             return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < MAX_NUMBER
         case QuestionKind.STATE:
             return value is None
         case QuestionKind.DESIGN:
             return readable(value)
+
+
+def _distinct(keys: list[str], value: Any) -> bool:
+    listed = isinstance(value, list) and bool(value) and all(v in keys for v in value)
+    return listed and len(set(value)) == len(value)
+
+
+def _rule(raw: str) -> str:
+    if not raw.strip():
+        raise InvalidAnswerError("The rule is empty.", "Hand in a file: archlab answer ID RULE.rego")
+    if (size := len(raw.encode(errors="replace"))) > MAX_RULE_BYTES:
+        raise InvalidAnswerError(
+            f"The rule has {size} bytes; at most {MAX_RULE_BYTES} are read.", "Split or shorten it."
+        )
+    return raw
 
 
 def _key(question: Question, text: str) -> str:

@@ -16,6 +16,7 @@ from typing import Any, Literal
 from pydantic import ValidationInfo, field_validator, model_validator
 
 from archlab.errors import NotFoundError, SpecError
+from archlab.grading.rules import Cases
 from archlab.plan import loading
 from archlab.spec.base import Spec
 from archlab.spec.grading import Evidence, Question, QuestionKind, Truth
@@ -55,10 +56,14 @@ class _Checked(Question):
 
     @model_validator(mode="after")
     def _fits(self) -> _Checked:
-        if (self.kind in _WITH_OPTIONS) != bool(self.options):
+        optional = self.kind is QuestionKind.PREDICT
+        if not optional and (self.kind in _WITH_OPTIONS) != bool(self.options):
             raise ValueError(f"a question of kind {self.kind} {'needs' if not self.options else 'has no'} options")
-        if (self.kind in _NUMBERS) != (self.tolerance_percent is not None):
-            raise ValueError(f"tolerance_percent belongs to questions of kind numeric and predict, not {self.kind}")
+        number = self.kind in _NUMBERS and not self.options
+        if number != (self.tolerance_percent is not None):
+            raise ValueError(f"tolerance_percent belongs to answers that are numbers, which {self.kind} is not here")
+        if (self.kind is QuestionKind.REGO) != bool(self.rule and self.cases):
+            raise ValueError("rule and cases belong to questions of kind rego, and to no other")
         if self.near_percent is not None and self.near_percent <= (self.tolerance_percent or 0):
             raise ValueError("near_percent has to be wider than tolerance_percent")
         if (self.kind is QuestionKind.DESIGN) != (self.design is not None):
@@ -101,6 +106,8 @@ class Pack:
     """Functions that say whether a hint fits, by name."""
     designs: Mapping[str, DesignFunction] = field(default_factory=dict)
     """Reference and naive designs, by name."""
+    cases: Mapping[str, Cases] = field(default_factory=dict)
+    """Makers of the hidden inputs of rego questions, by name."""
 
     def question(self, name: str) -> Question:
         """The question of that id.
@@ -129,6 +136,7 @@ def load(folder: Path) -> Pack:
     path = folder / "questions.yaml"
     questions = loading.load(path, _File).questions
     truths = {(q.id, "truth", q.truth) for q in questions}
+    cases = {(q.id, "cases", q.cases) for q in questions if q.cases}
     mistakes = {(q.id, "mistakes.name", m.name) for q in questions for m in q.mistakes}
     hints = {(q.id, "hints.when", h.when) for q in questions for h in q.hints if h.when}
     tasks = [(q.id, q.design) for q in questions if q.design]
@@ -141,6 +149,7 @@ def load(folder: Path) -> Pack:
         mistakes=_functions(folder / "mistakes.py", path, mistakes),
         hints=_functions(folder / "hints.py", path, hints),
         designs=_functions(folder / "designs.py", path, designs),
+        cases=_functions(folder / "truths.py", path, cases),
     )
 
 

@@ -14,6 +14,7 @@ from archlab.grading.designs import Measure, measured
 from archlab.grading.gradebook import Gradebook, Writing
 from archlab.grading.marking import marks
 from archlab.grading.practice import Collect, open_book
+from archlab.grading.rules import with_trial
 from archlab.grading.sittings import Sitting
 from archlab.grading.store import EvidenceStore
 from archlab.spec.gradebook import ExamAnswered, ExamClock, ExamFinished, ExamStarted
@@ -63,6 +64,7 @@ class Exams:
         measure: Measure | None = None,
     ) -> None:
         self.pack = pack
+        self.lab = lab
         self.book: Gradebook = open_book(lab, now)
         self.store = EvidenceStore(lab / "evidence")
         self._collect = collect
@@ -128,6 +130,7 @@ class Exams:
         asked = self._asked(self.current(), question)
         value = _value(asked, raw)
         value, evidence = measured(asked, value, self._collect(), self._measure)
+        evidence = with_trial(self.pack, asked, value, evidence)
         truth = judging.ask(self.pack.truth(asked), evidence, evidence.variant)
         with self.book.writing() as book:
             sitting = self._at_now(book, self.current().exam)
@@ -240,7 +243,9 @@ def _refuse_when_stopped(sitting: Sitting) -> None:
 def _refuse_after_the_fact(truth: Truth | judging.Grade, sitting: Sitting, question: Question) -> None:
     if isinstance(truth, Truth) and not truth.blocked:
         earlier = sitting.answers.get(question.id)
-        stands = f"Your forecast of {earlier.answer:g} stands." if earlier else "A forecast after the fact is none."
+        stands = "A forecast after the fact is none."
+        if earlier:
+            stands = f"Your forecast of {answers.shown(earlier.answer)} stands."
         raise ConflictError(f"The experiment has run. {stands}")
 
 

@@ -2,7 +2,8 @@
 
 Partial points, the same everywhere: multi earns (right − wrong) / all right ones; order earns the share of pairs that
 stand the right way round, if more than half do; a numeric near miss earns half where the question declares
-`near_percent`. What a design earns is said where it is scored: `archlab.experiments.scoring`.
+`near_percent`; a forecast of keys counts like multi. What a design earns is said where it is scored,
+`archlab.experiments.scoring`, and what a rule earns in `archlab.grading.rules`.
 """
 
 from __future__ import annotations
@@ -133,10 +134,17 @@ def _number(question: Question, truth: Truth, answer: float) -> tuple[float, str
     return 0.0, f"Too {side}."
 
 
-def _predict(question: Question, truth: Truth, answer: float) -> tuple[float, str]:
+def _predict(question: Question, truth: Truth, answer: Any) -> tuple[float, str]:
+    if question.options:
+        share, message = _multi(question, truth, answer)
+        return share, f"You forecast {', '.join(answer)}; it became {', '.join(sorted(truth.answer))}. {message}"
     share, message = _number(question, truth, answer)
     unit = f" {question.unit}" if question.unit else ""
     return share, f"You forecast {answer:,.4g}{unit}; it became {float(truth.answer):,.4g}{unit}. {message}"
+
+
+def _rego(_question: Question, truth: Truth, _answer: Any) -> tuple[float, str]:
+    return min(1.0, max(0.0, float(truth.answer))), truth.saw
 
 
 def _state(_question: Question, truth: Truth, _answer: Any) -> tuple[float, str]:
@@ -157,6 +165,7 @@ _JUDGES: dict[QuestionKind, Callable[[Question, Truth, Any], tuple[float, str]]]
     QuestionKind.PREDICT: _predict,
     QuestionKind.STATE: _state,
     QuestionKind.DESIGN: _design,
+    QuestionKind.REGO: _rego,
 }
 
 

@@ -16,6 +16,7 @@ from archlab.grading.designs import Measure, measured
 from archlab.grading.gradebook import Gradebook
 from archlab.grading.judging import judge
 from archlab.grading.regrading import Regraded, regrade
+from archlab.grading.rules import with_trial
 from archlab.grading.scoring import SPENDING, Standing, standing
 from archlab.grading.sittings import refuse_while_sitting
 from archlab.grading.store import EvidenceStore
@@ -56,6 +57,7 @@ class Practice:
 
     def __init__(self, pack: Pack, lab: Path, collect: Collect, measure: Measure | None = None) -> None:
         self.pack = pack
+        self.lab = lab
         self.book = open_book(lab)
         self.store = EvidenceStore(lab / "evidence")
         self._log = lab / "log" / "grading.log"
@@ -99,6 +101,7 @@ class Practice:
             return Outcome(asked, Verdict.INVALID, 0.0, str(error))
         except ArchlabError as error:
             return Outcome(asked, Verdict.PLATFORM_ERROR, 0.0, f"{error} No attempt is spent.")
+        evidence = with_trial(self.pack, asked, value, evidence)
         if asked.kind is QuestionKind.PREDICT:
             return self._commit(asked, value, evidence)
         return self._judge(asked, value, evidence)
@@ -136,7 +139,7 @@ class Practice:
             return _RAN_BEFORE
         return f"Commit a forecast before the experiment: archlab answer {question.id} VALUE"
 
-    def _commit(self, question: Question, value: float, evidence: Evidence) -> Outcome:
+    def _commit(self, question: Question, value: Any, evidence: Evidence) -> Outcome:
         """Keep a forecast while the experiment has not run; say so openly when it has."""
         truth = self._truth(question, evidence)
         if isinstance(truth, judging.Grade):
@@ -146,14 +149,16 @@ class Practice:
             message = _RAN_BEFORE
             if earlier is not None:
                 message = (
-                    f"The experiment has run, so your forecast of {earlier.answer:g} stands. "
+                    f"The experiment has run, so your forecast of {answers.shown(earlier.answer)} stands. "
                     f"See what it is worth: archlab grade {question.id}"
                 )
             return Outcome(question, Verdict.BLOCKED, 0.0, message)
         self.book.append(Forecast, question=question.id, answer=value, evidence=self.store.put(evidence))
-        replaced = f" It replaces {earlier.answer:g}." if earlier is not None else ""
+        replaced = f" It replaces {answers.shown(earlier.answer)}." if earlier is not None else ""
         unit = f" {question.unit}" if question.unit else ""
-        return Outcome(question, None, 0.0, f"Forecast committed: {value:g}{unit}.{replaced} Next: {truth.blocked}")
+        return Outcome(
+            question, None, 0.0, f"Forecast committed: {answers.shown(value)}{unit}.{replaced} Next: {truth.blocked}"
+        )
 
     def _judge(self, question: Question, value: Any, evidence: Evidence) -> Outcome:
         return self._recorded(question, value, evidence, judge(self.pack, question, evidence, value))

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 
 from archlab import __version__
 from archlab.lab.facts import all_versions
 from archlab.lab.lab import Lab
+from archlab.lab.promotion import CHALLENGER
 from archlab.lab.work import clock
 from archlab.spec.airline import Scoreboard
-from archlab.spec.grading import BatchRun, Evidence
+from archlab.spec.comparison import Comparison
+from archlab.spec.grading import BatchRun, Evidence, Outage, VersionFacts
 from archlab.spec.money import Line
 from archlab.spec.policy import DecisionRecord
 from archlab.spec.release import ReleaseFeed
@@ -19,6 +22,7 @@ def collect(lab: Lab) -> Evidence:
     """Ask control and the registry for everything that questions are judged by."""
     control = lab.control
     scenario = lab.scenario
+    versions = all_versions(lab)
     return Evidence(
         lab=lab.name,
         taken=datetime.now(UTC),
@@ -32,8 +36,20 @@ def collect(lab: Lab) -> Evidence:
         scoreboard=Scoreboard.model_validate(control.get("/score")),
         daily=tuple(Scoreboard.model_validate(day) for day in control.get("/score/daily")),
         lines=tuple(Line.model_validate(line) for line in control.get("/lines?by=day")),
-        versions=all_versions(lab),
+        versions=versions,
         releases=ReleaseFeed.model_validate(control.get("/releases")).releases,
         decisions=tuple(DecisionRecord.model_validate(record) for record in control.get("/decisions")),
         batch_runs=tuple(BatchRun.model_validate(run) for run in control.get("/batch-runs")),
+        comparisons=_comparisons(lab, versions),
+        outages=_outages(lab),
     )
+
+
+def _comparisons(lab: Lab, versions: Iterable[VersionFacts]) -> tuple[Comparison, ...]:
+    contested = dict.fromkeys(v.model for v in versions if CHALLENGER in v.aliases)
+    return tuple(Comparison.model_validate(lab.control.get(f"/comparisons/{model}")) for model in contested)
+
+
+def _outages(lab: Lab) -> tuple[Outage, ...]:
+    found = (Outage.model_validate_json(f.read_bytes()) for f in lab.folder.outages.glob("*.json"))
+    return tuple(sorted(found, key=lambda one: one.began))

@@ -9,7 +9,7 @@ from pathlib import Path
 from archlab.settings import LabFolder
 
 PARTS = ("registry", "control", "releases", "features", "snapshots", "batch")
-GONE = ("predictions",)
+GONE = ("predictions", "outages")
 SQLITE = b"SQLite format 3\x00"
 """First bytes of such a file; Feast keeps a registry.db that is none."""
 

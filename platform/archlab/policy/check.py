@@ -11,6 +11,7 @@ from typing import Any
 
 from archlab.errors import SpecError
 from archlab.policy import index, lint
+from archlab.policy.confine import confine
 from archlab.policy.index import RuleFacts
 from archlab.policy.interpreter import Program, RegoError, is_builtin
 from archlab.policy.sources import RuleSource
@@ -97,4 +98,6 @@ def _evaluate(request: dict[str, Any]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    sys.stdout.write("\n" + json.dumps(_evaluate(json.load(sys.stdin))) + "\n")
+    asked = json.load(sys.stdin)
+    confine(TRIAL_TIMEOUT_S)
+    sys.stdout.write("\n" + json.dumps(_evaluate(asked)) + "\n")

@@ -9,6 +9,7 @@ from pydantic import Field, StringConstraints
 
 from .airline import Scoreboard
 from .base import Slug, Spec, UtcTime
+from .comparison import Comparison
 from .experiments import Calibration, DesignTask, DesignTrial, Sweep
 from .money import Line, PriceBook
 from .plan import Plan
@@ -43,6 +44,39 @@ class BatchRun(Spec):
     path: str
 
 
+class Probe(Spec):
+    """One thing that was tried again and again while something was broken."""
+
+    key: Slug
+    tried: int = Field(ge=0)
+    succeeded: int = Field(ge=0)
+    detail: str
+    """What was done, and what was answered last."""
+
+
+class Outage(Spec):
+    """A unit was really stopped for a while, and this is what went on and what did not."""
+
+    unit: str
+    """What was down."""
+    began: UtcTime
+    ended: UtcTime
+    business_time: UtcTime
+    probes: tuple[Probe, ...]
+
+
+class RuleTrial(Spec):
+    """A submitted policy rule and what the engine made of it, kept with the attempt so that it can be judged again."""
+
+    question: Slug
+    text: str
+    refused: str = ""
+    """Why it was not run (unreadable, a fault, too large); empty when it was."""
+    engines: tuple[str, ...] = ()
+    results: dict[str, Literal["allow", "deny", "error"]] = {}
+    """By the digest of the hidden input. Engines that disagree are an `error`."""
+
+
 class Evidence(Spec):
     """A versioned, immutable picture of one lab: enough to grade with the lab gone."""
 
@@ -71,6 +105,12 @@ class Evidence(Spec):
     calibration: Calibration | None = None
     design: DesignTrial | None = None
     """What became of the design that a question of kind design was answered with."""
+    comparisons: tuple[Comparison, ...] = ()
+    """Of models whose registry has a challenger."""
+    outages: tuple[Outage, ...] = ()
+    """Oldest first."""
+    trial: RuleTrial | None = None
+    """What a learner submitted to a question of kind rego."""
 
 
 class QuestionKind(StrEnum):
@@ -83,6 +123,17 @@ class QuestionKind(StrEnum):
     PREDICT = "predict"
     STATE = "state"
     DESIGN = "design"
+    REGO = "rego"
+
+
+class RuleCase(Spec):
+    """A hidden input of a rego question."""
+
+    category: str
+    """What is said of it when a rule fails it; the input itself is not shown."""
+    allow: bool
+    """What a right rule answers."""
+    input: dict[str, Any]
 
 
 class Hint(Spec):
@@ -127,6 +178,7 @@ class Question(Spec):
     domains: tuple[str, ...]
     """`EXAM/DOMAIN` identifiers."""
     options: tuple[Option, ...] = ()
+    """Of choice, multi and order; a forecast either has options (keys that will come true) or is a number."""
     unit: str = ""
     """For numeric and predict: unit of the answer."""
     tolerance_percent: float | None = None
@@ -134,6 +186,10 @@ class Question(Spec):
     """For numeric and predict: a near miss within this earns half."""
     design: DesignTask | None = None
     """For design: what is measured, and what it is compared with."""
+    rule: str = ""
+    """For rego: `AREA/NAME` of the rule that is submitted."""
+    cases: str = ""
+    """For rego: name of the function in truths.py that makes the hidden inputs."""
     hints: tuple[Hint, ...] = ()
     mistakes: tuple[Mistake, ...] = ()
     explanation: str
@@ -145,7 +201,7 @@ class Truth(Spec):
 
     answer: Any
     """choice: key; multi: list of keys; numeric: number; order: list of keys; state: True when reached;
-    design: share of the points, 0 to 1."""
+    design: share of the points, 0 to 1; rego: the share that the rule earns, 0 to 1."""
     facts: dict[str, str | int | float] = {}
     """The learner's own figures, for explanations."""
     blocked: str = ""

@@ -174,6 +174,8 @@ class Scenario(Spec):
     devices: tuple[DeclaredDevice, ...] = ()
     device_apart: tuple[tuple[Slug, ...], ...] = ()
     """Groups of teams of which no two share a device."""
+    knobs: dict[Slug, float | int | str] = {}
+    """What only content reads (which version misbehaves, which unit is stopped). Variations set them: `knobs.NAME`."""
     variations: tuple[Variation, ...] = ()
 
     @model_validator(mode="after")

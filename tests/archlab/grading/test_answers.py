@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from archlab.grading.answers import InvalidAnswerError, parse
+from archlab.grading.answers import MAX_RULE_BYTES, InvalidAnswerError, parse
 from archlab.spec.grading import Option, Question, QuestionKind
 
 
@@ -31,6 +31,19 @@ def question(kind: QuestionKind, **fields: Any) -> Question:
         "options": tuple(Option(key=k, text=k) for k in "abc") if with_options else (),
     }
     return Question.model_validate({**base, **fields})
+
+
+def test_a_forecast_of_keys_is_read_like_multi() -> None:
+    options = tuple(Option(key=k, text=k) for k in "abc")
+    assert parse(question(QuestionKind.PREDICT, options=options), "c, a") == ["a", "c"]
+
+
+def test_a_rule_is_taken_as_it_is_within_its_size() -> None:
+    asked = question(QuestionKind.REGO, rule="promotion/own", cases="cases")
+    assert parse(asked, "package a\n") == "package a\n"
+    for bad in ("", " \n", "x" * (MAX_RULE_BYTES + 1)):
+        with pytest.raises(InvalidAnswerError):
+            parse(asked, bad)
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,8 @@ from synthetic import World
 
 
 def question(kind: QuestionKind, keys: str = "abcd", **fields: Any) -> Question:
-    """A question of a kind."""
+    """A question of a kind; only kinds that are answered by keys have options."""
+    with_options = kind in (QuestionKind.CHOICE, QuestionKind.MULTI, QuestionKind.ORDER)
     base: dict[str, Any] = {
         "id": "q",
         "title": "Q",
@@ -28,7 +29,7 @@ def question(kind: QuestionKind, keys: str = "abcd", **fields: Any) -> Question:
         "competencies": (),
         "domains": (),
         "explanation": "It is {figure:.1f}.",
-        "options": tuple(Option(key=k, text=k, misconception=f"Not {k}.") for k in keys),
+        "options": tuple(Option(key=k, text=k, misconception=f"Not {k}.") for k in keys) if with_options else (),
         "tolerance_percent": 5,
         "near_percent": 20,
     }
@@ -63,6 +64,18 @@ def test_verdicts(kind: QuestionKind, truth: Any, answer: Any, verdict: Verdict,
     assert judged.verdict is verdict
     assert judged.share == pytest.approx(share)
     assert judged.explanation == "It is 2.2."
+
+
+@pytest.mark.parametrize(
+    ("answer", "verdict", "share"),
+    [(["a", "b"], Verdict.CORRECT, 1.0), (["a"], Verdict.PARTIAL, 0.5), (["c"], Verdict.INCORRECT, 0.0)],
+)
+def test_a_forecast_of_keys_counts_like_multi(answer: Any, verdict: Verdict, share: float) -> None:
+    options = tuple(Option(key=k, text=k) for k in "abc")
+    judged = grade(question(QuestionKind.PREDICT, options=options), Truth(answer=["b", "a"]), answer)
+    assert judged.verdict is verdict
+    assert judged.share == pytest.approx(share)
+    assert "became a, b" in judged.message
 
 
 def test_a_wrong_choice_names_the_misconception_not_the_answer() -> None:
