@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-ROOTS = ("platform", "serving", "feature_store", "scenarios", "tests")
+ROOTS = ("platform", "serving", "feature_store", "scenarios", "device_plugin", "tests")
 
 
 @pytest.mark.parametrize("name", ROOTS)

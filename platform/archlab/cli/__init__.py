@@ -22,6 +22,7 @@ MODULES = (
     "clock",
     "money",
     "policy",
+    "plan",
     "load",
     "questions",
     "gradebook",

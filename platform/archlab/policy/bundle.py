@@ -76,6 +76,16 @@ def build(sources: Sequence[RuleSource], core_modules: Mapping[str, str]) -> Pol
     return PolicyBundle(modules=dict(sorted(modules.items())), rules=listed)
 
 
+def built_in() -> PolicyBundle:
+    """A bundle of the built-in rules alone.
+
+    Raises:
+        SpecError: one of them does not compile.
+    """
+    root = data_root("policies")
+    return build(rules(root, "built-in"), {source.key: source.text for source in core(root)})
+
+
 def collect(folder: LabFolder) -> PolicyBundle:
     """A bundle of the built-in rules and the lab's own.
 

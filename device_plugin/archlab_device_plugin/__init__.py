@@ -1,0 +1,1 @@
+"""A Kubernetes device plugin that advertises devices which are not there, and says so everywhere."""
