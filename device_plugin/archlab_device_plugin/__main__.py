@@ -37,6 +37,7 @@ def main() -> int:
     threading.Thread(target=node.follow, args=(manager.mark, stopping), name="node", daemon=True).start()
     manager.run(stopping)
     server.shutdown()
+    server.server_close()
     return 0
 
 

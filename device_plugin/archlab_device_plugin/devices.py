@@ -36,6 +36,7 @@ class Device:
     name: str
     """`CARD`, or `CARD/PROFILE-N` for a slice."""
     card: str
+    """`NAME`, or `NAME-N` where equal cards are counted."""
     device_class: str
     product: str
     profile: str
@@ -113,8 +114,7 @@ def _cards(card: Any, place: str) -> Iterator[Device]:
     compute, used = _split(slices, place)
     if compute > 7 or used > memory:
         raise ConfigurationError(f"{place}: its slices take {compute} of 7 compute slices, {used} of {memory} MiB")
-    for number in range(_positive({"count": 1, **card}, "count", place)):
-        own = f"{name}-{number}"
+    for own in [name] if "count" not in card else [f"{name}-{n}" for n in range(_positive(card, "count", place))]:
         if not slices:
             yield Device(GPU, own, own, device_class, product, "", memory * MIB)
         for part in slices:

@@ -72,17 +72,17 @@ class Node:
         finally:
             connection.close()
 
-    def follow(self, on_change: Callable[[str], None], stopping: threading.Event) -> None:
+    def follow(self, on_change: Callable[[str], None], stopping: threading.Event, *, again_s: float = AGAIN_S) -> None:
         """Call with the annotation's value, at once and whenever the node changes, until asked to stop.
 
-        While the API server is away the last value stands.
+        While the API server is away the last value stands; it is asked again every `again_s` seconds.
         """
         while not stopping.is_set():
             try:
                 self._watch(on_change)
             except (ApiError, OSError, ValueError, http.client.HTTPException) as error:
                 log.warning("node %s can't be watched, trying again: %s", self.name, error)
-            stopping.wait(AGAIN_S)
+            stopping.wait(again_s)
 
     def _watch(self, on_change: Callable[[str], None]) -> None:
         selector = quote(f"metadata.name={self.name}")

@@ -23,6 +23,7 @@ MODULES = (
     "money",
     "policy",
     "plan",
+    "cluster",
     "load",
     "questions",
     "gradebook",

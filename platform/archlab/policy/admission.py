@@ -17,9 +17,9 @@ import yaml
 from pydantic import Field, ValidationError
 
 from archlab.errors import SpecError
-from archlab.policy.answers import decision_from
+from archlab.policy.answers import decision_from, denial
 from archlab.policy.bundle import ENTRY, PolicyBundle
-from archlab.policy.interpreter import Program, engine_name
+from archlab.policy.interpreter import Program, RegoError, engine_name
 from archlab.settings import data_root
 from archlab.spec.base import Spec
 from archlab.spec.policy import Decision, PolicyResource, Query, Subject
@@ -127,11 +127,10 @@ class Admission:
         return [Finding(workload, self._decide(workload)) for workload in found]
 
     def _decide(self, workload: Workload) -> Decision:
-        team = workload.pod.get("metadata", {}).get("labels", {}).get("archlab.dev/team", "")
         query = Query(
             subject=Subject(user="", team="", roles=()),
             action=ACTION,
-            resource=PolicyResource(kind=workload.kind, name=workload.name, team=str(team)),
+            resource=PolicyResource(kind=workload.kind, name=workload.name),
             evidence={
                 "workload": {"kind": workload.kind, "name": workload.name},
                 "pod": workload.pod,
@@ -140,8 +139,11 @@ class Admission:
             },
             time=datetime.now(UTC),
         )
-        value = self._program.evaluate(query.model_dump_json())
-        return decision_from(value, engine=engine_name(), bundle_digest="")
+        try:
+            value = self._program.evaluate(query.model_dump_json())
+            return decision_from(value, engine=engine_name(), bundle_digest="")
+        except (RegoError, ValidationError, TypeError, KeyError) as error:
+            return denial("rule_error", f"It can't be judged: {error}", engine=engine_name(), bundle_digest="")
 
 
 def _admission_of(path: Path) -> dict[str, Any]:

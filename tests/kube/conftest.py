@@ -1,0 +1,61 @@
+"""Tests that need a Kubernetes cluster: the one that KUBECONFIG names. `make test-kube` runs them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cluster_chart import Installed, archlab, install
+from kubectl import Kubectl
+
+HERE = Path(__file__).parent
+
+
+def _lacking() -> str:
+    if not os.environ.get("KUBECONFIG"):
+        return "KUBECONFIG names no cluster"
+    missing = [program for program in ("kubectl", "helm") if shutil.which(program) is None]
+    return f"there is no {' and no '.join(missing)} on PATH" if missing else ""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what needs a cluster where none is named; all that use it share one worker."""
+    lacking = _lacking()
+    for item in items:
+        if item.path.is_relative_to(HERE):
+            item.add_marker(pytest.mark.xdist_group("kube"))
+            if lacking:
+                item.add_marker(pytest.mark.skip(reason=lacking))
+
+
+@pytest.fixture(scope="session")
+def kubectl() -> Kubectl:
+    """kubectl against the cluster at hand."""
+    return Kubectl()
+
+
+@pytest.fixture
+def namespace(kubectl: Kubectl, request: pytest.FixtureRequest) -> Iterator[str]:
+    """A namespace of the test's own, gone afterwards."""
+    with kubectl.namespace() as name:
+        yield name
+
+
+@pytest.fixture(scope="session")
+def plugin_image() -> str:
+    """An image with the device plugin that the cluster has already: ARCHLAB_KUBE_PLUGIN_IMAGE."""
+    image = os.environ.get("ARCHLAB_KUBE_PLUGIN_IMAGE")
+    if not image:
+        pytest.skip("ARCHLAB_KUBE_PLUGIN_IMAGE names no image of the device plugin")
+    return image
+
+
+@pytest.fixture(scope="session")
+def installed(kubectl: Kubectl, plugin_image: str) -> Iterator[Installed]:
+    """The cluster chart with its own devices, installed by `archlab cluster install`."""
+    yield install(kubectl, plugin_image)
+    archlab("cluster", "remove")
