@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help setup lab test lint types layers policies unit e2e bench bench-serving clean lock
+.PHONY: help setup lab test lint types layers policies unit e2e test-kube bench bench-serving clean lock
 
 help: ## Explain the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
@@ -36,10 +36,13 @@ lint: setup ## ruff, mypy, import layers
 	$(BIN)/lint-imports
 
 unit: setup ## Unit tests, policy tests included
-	$(BIN)/pytest -q --ignore tests/e2e --numprocesses 2 --dist loadgroup --durations 12
+	$(BIN)/pytest -q --ignore tests/e2e --ignore tests/kube --numprocesses 2 --dist loadgroup --durations 12
 
 e2e: setup ## One real ten-model lab, used by every test in tests/e2e
 	$(BIN)/pytest -q tests/e2e
+
+test-kube: setup ## Tests on the Kubernetes cluster that KUBECONFIG names; they install and remove archlab there
+	$(BIN)/pytest -q tests/kube
 
 bench: setup ## Measure start-up, a replayed day, memory; print a table
 	$(BIN)/python benchmarks/lab.py
