@@ -12,22 +12,22 @@ from synthetic import ZERO, World
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
-def run(name: str, net_usd: float, load: Load | None = None, day: Scoreboard | None = None) -> DesignRun:
+def run(name: str, net_usd: float, loads: tuple[Load, ...] = (), day: Scoreboard | None = None) -> DesignRun:
     """A design that nets so much on its one hidden day, for a cost of 10 USD."""
     board = day or World().day(3)
     cost = 10 * 10**9
     value = round(net_usd * 10**9) + cost
     fixed = board.model_copy(update={"value_nanousd": value, "cost_nanousd": cost, "net_nanousd": value - cost})
-    return DesignRun(name=name, digest=ZERO, overrides=Overrides(), days=(fixed,), load=load, taken=NOON, seconds=1.0)
+    return DesignRun(name=name, digest=ZERO, overrides=Overrides(), days=(fixed,), loads=loads, taken=NOON, seconds=1.0)
 
 
 def trial(
-    submitted: float, reference: float = 20, naive: tuple[float, ...] = (10, 4), load: Load | None = None
+    submitted: float, reference: float = 20, naive: tuple[float, ...] = (10, 4), loads: tuple[Load, ...] = ()
 ) -> DesignTrial:
-    """What so many dollars net make of a trial; the load is the submitted design's."""
+    """What so many dollars net make of a trial; the loads are the submitted design's."""
     return DesignTrial(
         question="shape",
-        submitted=run("submitted", submitted, load),
+        submitted=run("submitted", submitted, loads),
         reference=run("reference", reference),
         naive=tuple(run(f"naive-{n}", net) for n, net in enumerate(naive)),
     )

@@ -26,6 +26,7 @@ MODULES = (
     "cluster",
     "load",
     "questions",
+    "designs",
     "gradebook",
     "exam",
     "quiz",

@@ -7,10 +7,14 @@ from typing import TYPE_CHECKING
 from archlab.cli.console import console
 
 if TYPE_CHECKING:
+    from archlab.grading.content import Pack
+    from archlab.grading.designs import Measure
     from archlab.grading.exams import Exams
     from archlab.grading.practice import Practice
     from archlab.lab import Lab
+    from archlab.spec.experiments import DesignTrial
     from archlab.spec.grading import Evidence, Question
+    from archlab.spec.scenario import Overrides
 
 WIDTH = 100
 MAX_READ = 50_000
@@ -25,7 +29,8 @@ def open_practice(name: str | None) -> Practice:
     from archlab.lab import open_lab
 
     found = open_lab(name)
-    return Practice(load(found.content), found.folder.root, lambda: _collect(found))
+    pack = load(found.content)
+    return Practice(pack, found.folder.root, lambda: _collect(found), _measure(found, pack))
 
 
 def open_exams(name: str | None) -> Exams:
@@ -35,7 +40,8 @@ def open_exams(name: str | None) -> Exams:
     from archlab.lab import open_lab
 
     found = open_lab(name)
-    return Exams(load(found.content), found.folder.root, lambda: _collect(found))
+    pack = load(found.content)
+    return Exams(pack, found.folder.root, lambda: _collect(found), measure=_measure(found, pack))
 
 
 def given(question: Question, value: str) -> str:
@@ -93,3 +99,16 @@ def _collect(lab: Lab) -> Evidence:
     from archlab.lab.evidence import collect
 
     return collect(lab)
+
+
+def _measure(lab: Lab, pack: Pack) -> Measure:
+    """With its progress on standard error, and only then its imports."""
+
+    def measure(question: Question, design: Overrides) -> DesignTrial:
+        from archlab.cli.progress import Steps
+        from archlab.grading.measuring import measure_in
+
+        with Steps("Measuring designs") as steps:
+            return measure_in(lab, pack, steps)(question, design)
+
+    return measure

@@ -57,13 +57,11 @@ def load(
     as_json: JsonOption = False,
 ) -> None:
     """Drive real flights at a constant rate (open loop) and judge each model; exit code 1 when an SLO is broken."""
-    from archlab.errors import NotFoundError
     from archlab.lab import open_lab
+    from archlab.lab.driving import script_of
 
     found = open_lab(lab)
-    script = found.content / "load.py"
-    if not script.exists():
-        raise NotFoundError(f"Scenario {found.identity.scenario} has no load.py.")
+    script = script_of(found)
     per_user = (rate / users) if rate else RATE_PER_USER
     if web:
         _web(found, script, users, per_user)
@@ -110,33 +108,10 @@ def _row(name: str, facts: dict[str, Any], seconds: float, scenario: Scenario) -
 
 
 def _headless(lab: Lab, script: Path, users: int, seconds: int, per_user: float) -> tuple[list[Row], float]:
-    import json
-    import subprocess
+    from archlab.lab.driving import drive
 
-    from archlab.errors import ArchlabError
-
-    log = lab.folder.log / "load.log"
-    result = lab.folder.root / "load" / "result.json"
-    for folder in (log.parent, result.parent):
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    result.unlink(missing_ok=True)
-    command = [*_locust(script, lab, users), "--headless", "--run-time", f"{seconds}s", "--only-summary"]
-    environment = _environment(lab, per_user) | {"ARCHLAB_LOAD_RESULT": str(result)}
-    with (
-        log.open("w") as output,
-        err.status(f"{users} callers for {seconds} s, {users * per_user:g} requests/s offered"),
-    ):
-        process = subprocess.Popen(command, env=environment, stdout=output, stderr=subprocess.STDOUT)
-        try:
-            process.wait(timeout=seconds + 120)
-        except (KeyboardInterrupt, subprocess.TimeoutExpired):
-            process.terminate()
-            process.wait(timeout=30)
-            raise
-    if not result.exists():
-        tail = log.read_text().strip().splitlines()[-3:]
-        raise ArchlabError(f"The load could not run: {' '.join(tail)}", f"The whole output is in {log}")
-    facts = json.loads(result.read_text())
+    with err.status(f"{users} callers for {seconds} s, {users * per_user:g} requests/s offered"):
+        facts = drive(lab, script, users, seconds, per_user)
     return judge(facts, lab.scenario), float(facts["seconds"])
 
 
@@ -144,37 +119,17 @@ def _web(lab: Lab, script: Path, users: int, per_user: float) -> None:
     import socket
     import subprocess
 
+    from archlab.lab.driving import environment, locust
+
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     console.print(f"locust's page: [bold]http://127.0.0.1:{port}[/]   (^C ends it)")
-    command = [*_locust(script, lab, users), "--autostart", "--web-host", "127.0.0.1", "--web-port", str(port)]
+    command = [*locust(script, lab, users), "--autostart", "--web-host", "127.0.0.1", "--web-port", str(port)]
     try:
-        subprocess.run(command, env=_environment(lab, per_user), check=False)
+        subprocess.run(command, env=environment(lab, per_user), check=False)
     except KeyboardInterrupt:
         console.print("Load ended.")
-
-
-def _locust(script: Path, lab: Lab, users: int) -> list[str]:
-    import sys
-
-    host = ["--host", lab.endpoints.gateway]
-    return [sys.executable, "-m", "locust", "-f", str(script), "-u", str(users), "-r", str(users), *host]
-
-
-def _environment(lab: Lab, per_user: float) -> dict[str, str]:
-    import os
-
-    from archlab import identity
-
-    caller = next((u for u in lab.declared.users if u.name == "caller"), lab.user())
-    return {
-        **os.environ,
-        "ARCHLAB_LAB": str(lab.folder.root),
-        "ARCHLAB_GATEWAY": lab.endpoints.gateway,
-        "ARCHLAB_TOKEN_FILE": str(identity.write_header_file(lab.folder, caller)),
-        "ARCHLAB_LOAD_RATE": repr(per_user),
-    }
 
 
 def _seconds(text: str) -> int:

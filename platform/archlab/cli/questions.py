@@ -74,6 +74,10 @@ def answer(
         emit_json(_outcome_facts(outcome))
     else:
         _show_outcome(outcome)
+        if outcome.question.design and outcome.verdict and outcome.verdict.value in COLOURS.keys() - {"invalid"}:
+            from archlab.cli.designs import write_page
+
+            console.print(f"[dim]The chart as a page: {write_page(practice, name)}[/]", soft_wrap=True)
     _leave(outcome)
 
 

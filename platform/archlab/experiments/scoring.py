@@ -2,11 +2,13 @@
 
 The rule, the same for every design question:
 
-1. The yardstick is net money per hidden day (value earned less money spent). Zero is the best naive design, one the
-   reference. From `FULL` of that gap on a design earns full points, below `LEAST` nothing, between them its share.
+1. The yardstick is net money per hidden day (value earned less money spent). Zero is the best naive design among those
+   that keep their promises (2.), or among all where none does; one is the reference. From `FULL` of that gap on it
+   earns full points, below `LEAST` nothing, between them its share.
 2. Promises cap: a model that answers more than 2 % of its requests too late, stale or not at all on the hidden days, or
-   breaks its SLO under the load. One or two broken promises cap the share at a half, more at nothing. What the
-   reference could not keep in the same measurement is this machine's doing and is not held against the design.
+   breaks its SLO under the load. One or two broken promises cap the share at a half, more at nothing. A p99 counts as
+   broken when the whole interval of the repeated loads lies above it. What the reference could not keep in the same
+   measurement is this machine's doing and is not held against the design.
 3. Answers that missed their deadline in milliseconds are the machine's noise as much as the design's. The share is also
    computed as if they had been in time; when the two fall into different verdicts, or the gap is smaller than 2 % of
    the reference's cost, the trial is too close to call and is not graded.
@@ -14,15 +16,17 @@ The rule, the same for every design question:
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
 from archlab.experiments.chart import Mark, scatter
+from archlab.experiments.intervals import of_repeats
 from archlab.spec.airline import ModelScore
 from archlab.spec.base import NANO_PER_USD
-from archlab.spec.experiments import DesignRun, DesignTrial, LoadFigures
+from archlab.spec.experiments import DesignRun, DesignTrial, Load, LoadFigures
 from archlab.spec.grading import Evidence, Truth
-from archlab.spec.scenario import Scenario
+from archlab.spec.scenario import Model, Scenario
 
 FULL = Fraction(9, 10)
 LEAST = Fraction(1, 10)
@@ -32,6 +36,8 @@ FEW_BROKEN = 2
 CAP_BROKEN = Fraction(1, 2)
 ENOUGH = 100
 """Requests from which a 99th percentile is more than the slowest one."""
+REPEATS = 3
+"""Loads from which a p99 may count as broken."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,17 +73,18 @@ def judge(evidence: Evidence) -> Truth:
     if trial is None:
         return Truth(answer=None, blocked="Submit a design: archlab answer ID FILE (YAML), or archlab answer ID lab.")
     scored = score(trial, evidence.scenario)
-    facts = _facts(trial, scored)
+    facts = _facts(trial, scored, evidence.scenario)
     if scored.share is None:
         low, high = sorted(float(share) for share in scored.gap_share)
         return Truth(answer=None, facts=facts, interval=(low, high), saw=scored.reason)
-    return Truth(answer=float(scored.share), facts=facts, saw=report(trial, scored))
+    return Truth(answer=float(scored.share), facts=facts, saw=report(trial, scored, evidence.scenario))
 
 
 def score(trial: DesignTrial, scenario: Scenario) -> Score:
     """Apply the rule above; `scenario` supplies promises, volumes and worth."""
     broken = broken_promises(trial.submitted, trial.reference, scenario)
-    best = max(money(run).net for run in trial.naive)
+    naive = _sound(trial, scenario)
+    best = max(money(run).net for run in naive)
     gap = money(trial.reference).net - best
     if gap <= CLOSE * money(trial.reference).cost:
         reason = (
@@ -85,7 +92,7 @@ def score(trial: DesignTrial, scenario: Scenario) -> Score:
         )
         return Score(None, (Fraction(0), Fraction(0)), broken, reason)
     measured = (money(trial.submitted).net - best) / gap
-    best_in_time = max(_in_time(run, scenario) for run in trial.naive)
+    best_in_time = max(_in_time(run, scenario) for run in naive)
     gap_in_time = _in_time(trial.reference, scenario) - best_in_time
     in_time = (_in_time(trial.submitted, scenario) - best_in_time) / gap_in_time if gap_in_time > 0 else measured
     low, high = _capped(measured, broken), _capped(in_time, broken)
@@ -110,28 +117,36 @@ def broken_promises(run: DesignRun, reference: DesignRun, scenario: Scenario) ->
     return tuple(said for key, said in ours.items() if key not in theirs)
 
 
-def report(trial: DesignTrial, scored: Score) -> str:
+def report(trial: DesignTrial, scored: Score, scenario: Scenario) -> str:
     """What was measured, as Markdown with a chart of at most 72 columns."""
-    runs = (trial.submitted, trial.reference, *trial.naive)
-    names = {trial.submitted.name: "yours", trial.reference.name: "reference"}
-    marks = [
-        Mark(names.get(r.name, r.name), float(_usd(money(r).cost)), float(_usd(money(r).value)), "YR"[i : i + 1] or "n")
-        for i, r in enumerate(runs)
-    ]
     place = f"{float(scored.gap_share[0]):.0%} of the way from the best naive design to the reference"
     kept = "It kept every promise." if not scored.broken else f"Broken promises: {'; '.join(scored.broken)}."
-    return f"Your design stands {place}. {kept}\n\n```text\n{scatter(marks)}\n```\n\n{table(trial)}"
+    return f"Your design stands {place}. {kept}\n\n```text\n{scatter(marks(trial))}\n```\n\n{table(trial, scenario)}"
 
 
-def table(trial: DesignTrial) -> str:
-    """Every design's money per hidden day, as a Markdown table; the best net first."""
+def marks(trial: DesignTrial) -> list[Mark]:
+    """The designs for a chart, the submitted one first."""
+    named = [("yours", "Y", trial.submitted), ("reference", "R", trial.reference)]
+    named += [(run.name, "n", run) for run in trial.naive]
+    return [Mark(name, _usd(money(run).cost), _usd(money(run).value), sign) for name, sign, run in named]
+
+
+def table(trial: DesignTrial, scenario: Scenario) -> str:
+    """Every design's money per hidden day and broken promises, as a Markdown table; the best net first."""
     rows = sorted((trial.submitted, trial.reference, *trial.naive), key=lambda r: money(r).net, reverse=True)
-    lines = ["| design | value | cost | net USD a day |", "| --- | ---: | ---: | ---: |"]
+    lines = ["| design | value | cost | net USD a day | promises broken |", "| --- | ---: | ---: | ---: | ---: |"]
     for run in rows:
         m = money(run)
-        name = "**yours**" if run is trial.submitted else run.name
-        lines.append(f"| {name} | {_usd(m.value):.2f} | {_usd(m.cost):.2f} | {_usd(m.net):.2f} |")
+        name = "yours" if run is trial.submitted else "reference" if run is trial.reference else run.name
+        broken = len(broken_promises(run, trial.reference, scenario))
+        lines.append(f"| {name} | {_usd(m.value):.2f} | {_usd(m.cost):.2f} | {_usd(m.net):.2f} | {broken} |")
     return "\n".join(lines)
+
+
+def _sound(trial: DesignTrial, scenario: Scenario) -> tuple[DesignRun, ...]:
+    """Naive designs that keep what the reference keeps; all of them where none does."""
+    kept = tuple(run for run in trial.naive if not broken_promises(run, trial.reference, scenario))
+    return kept or trial.naive
 
 
 def _capped(share: Fraction, broken: tuple[str, ...]) -> Fraction:
@@ -152,24 +167,31 @@ def _breaches(run: DesignRun, scenario: Scenario) -> dict[tuple[str, str], str]:
         asked, good = sum(r.requests for r in rows), sum(r.on_time for r in rows)
         if asked and Fraction(good, asked) < FRESH:
             found[model.name, "days"] = f"{model.name} answered {good / asked:.1%} of its requests in time and fresh"
-    for figures in run.load.models if run.load else ():
-        found |= _load_breaches(figures, scenario)
+    for model in scenario.models:
+        found |= _load_breaches([f for load in run.loads for f in load.models if f.model == model.name], model)
     return found
 
 
-def _load_breaches(figures: LoadFigures, scenario: Scenario) -> dict[tuple[str, str], str]:
-    slo = scenario.model(figures.model).slo
-    if not figures.requests:
+def _load_breaches(repeats: Sequence[LoadFigures], model: Model) -> dict[tuple[str, str], str]:
+    asked, failed = sum(f.requests for f in repeats), sum(f.failures for f in repeats)
+    if not asked:
         return {}
     found: dict[tuple[str, str], str] = {}
-    available = 1 - figures.failures / figures.requests
-    if figures.failures > (1 - slo.availability) * figures.requests:
-        found[figures.model, "availability"] = (
-            f"{figures.model} answered {available:.2%} under load, promised {slo.availability:.2%}"
+    if failed > (1 - model.slo.availability) * asked:
+        found[model.name, "availability"] = (
+            f"{model.name} answered {1 - failed / asked:.2%} under load, promised {model.slo.availability:.2%}"
         )
-    if figures.requests >= ENOUGH and figures.p99_ms > slo.p99_ms:
-        found[figures.model, "latency"] = f"{figures.model}'s p99 was {figures.p99_ms:.0f} ms, promised {slo.p99_ms}"
+    tails = [f.p99_ms for f in repeats if f.requests >= ENOUGH]
+    if len(tails) >= REPEATS and (p99 := of_repeats(tails)).low > model.slo.p99_ms:
+        found[model.name, "latency"] = (
+            f"{model.name}'s p99 was {p99.value:.0f} ms ({p99.low:.0f} to {p99.high:.0f}), promised {model.slo.p99_ms}"
+        )
     return found
+
+
+def too_slow(load: Load, scenario: Scenario) -> bool:
+    """Whether one load alone speaks against a p99: then it has to be repeated."""
+    return any(f.requests >= ENOUGH and f.p99_ms > scenario.model(f.model).slo.p99_ms for f in load.models)
 
 
 def _in_time(run: DesignRun, scenario: Scenario) -> Fraction:
@@ -187,19 +209,19 @@ def _late_worth(row: ModelScore, scenario: Scenario) -> Fraction:
     return row.late * caller.represents * (usual - caller.value.late)
 
 
-def _facts(trial: DesignTrial, scored: Score) -> dict[str, str | int | float]:
+def _facts(trial: DesignTrial, scored: Score, scenario: Scenario) -> dict[str, str | int | float]:
     return {
         "net": _usd(money(trial.submitted).net),
         "cost": _usd(money(trial.submitted).cost),
         "value": _usd(money(trial.submitted).value),
         "reference_net": _usd(money(trial.reference).net),
         "reference_cost": _usd(money(trial.reference).cost),
-        "naive_net": max(_usd(money(run).net) for run in trial.naive),
+        "naive_net": max(_usd(money(run).net) for run in _sound(trial, scenario)),
         "share": round(100 * float(scored.gap_share[0])),
         "broken": "; ".join(scored.broken) or "none",
         "days": ", ".join(f"{day.since:%d %b}" for day in trial.submitted.days),
         "reference": _changes(trial.reference),
-        "offered": trial.submitted.load.offered_per_s if trial.submitted.load else 0.0,
+        "offered": trial.submitted.loads[0].offered_per_s if trial.submitted.loads else 0.0,
     }
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import shutil
@@ -15,7 +14,6 @@ from pathlib import Path
 import psutil
 
 from archlab.errors import ArchlabError
-from archlab.files import write_atomic
 from archlab.lab.lab import lab_names
 from archlab.settings import LabFolder, home
 
@@ -43,7 +41,7 @@ def diagnose(lab: str | None = None) -> list[Finding]:
 
 
 def measure() -> dict[str, float]:
-    """How many single-row calls per second ONNX Runtime does here; kept in calibration.json, where loads read it."""
+    """How many single-row calls per second ONNX Runtime does here, and as a share of the reference's."""
     import numpy as np
     import onnxruntime as ort
     from onnx import TensorProto, helper
@@ -66,9 +64,7 @@ def measure() -> dict[str, float]:
         for _ in range(200):
             session.run(None, row)
         calls += 200
-    measured = {"onnx_calls_per_s": calls / spent, "relative_speed": calls / spent / REFERENCE_CALLS_PER_S}
-    write_atomic(home() / "calibration.json", json.dumps(measured, indent=2) + "\n")
-    return measured
+    return {"onnx_calls_per_s": calls / spent, "relative_speed": calls / spent / REFERENCE_CALLS_PER_S}
 
 
 def _python() -> Finding:

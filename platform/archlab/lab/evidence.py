@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 
 from archlab import __version__
+from archlab.lab import records
 from archlab.lab.facts import all_versions
 from archlab.lab.lab import Lab
 from archlab.lab.promotion import CHALLENGER
@@ -42,6 +43,8 @@ def collect(lab: Lab) -> Evidence:
         batch_runs=tuple(BatchRun.model_validate(run) for run in control.get("/batch-runs")),
         comparisons=_comparisons(lab, versions),
         outages=_outages(lab),
+        sweeps=records.sweeps(lab),
+        calibration=records.calibration(),
     )
 
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from archlab import __version__, identity
 from archlab.errors import ArchlabError, ConflictError, LabStateError
 from archlab.files import write_atomic, write_model
-from archlab.lab import bento, devices, seed, snapshot
+from archlab.lab import bento, devices, scratch, seed, snapshot
 from archlab.lab.changes import publish
 from archlab.lab.lab import Lab, lab_names, open_lab, read, remember, scenario_folder
 from archlab.lab.lock import exclusive
@@ -43,9 +43,9 @@ def up(
         made = _identity(folder, scenario, seed_number, port)
         handle = Lab(folder)
         remember(name)
-        _prepare(handle, progress)
+        prepare(handle, progress)
         if made.state is LabState.READY:
-            _start(handle, progress)
+            start(handle, progress)
         else:
             seed.seed(handle, progress)
             devices.remeasure(handle)
@@ -58,6 +58,7 @@ def down(lab: Lab, *, purge: bool) -> None:
     """Stop every process; with `purge` the lab's folder goes too. Twice is harmless."""
     with exclusive(lab.folder, "down"):
         lab.target.destroy()
+        scratch.clear(lab)
     if purge:
         shutil.rmtree(lab.folder.root, ignore_errors=True)
 
@@ -76,8 +77,8 @@ def reset(lab: Lab, progress: Progress) -> None:
         progress("restore", "the state of the start")
         snapshot.restore(lab.folder)
         lab.folder.overrides.unlink(missing_ok=True)
-        _prepare(lab, progress)
-        _start(lab, progress)
+        prepare(lab, progress)
+        start(lab, progress)
 
 
 def _usual(scenario: str | None) -> str:
@@ -122,7 +123,7 @@ def _identity(folder: LabFolder, scenario: str | None, seed_number: int | None, 
     return made
 
 
-def _prepare(lab: Lab, progress: Progress) -> None:
+def prepare(lab: Lab, progress: Progress) -> None:
     """Everything that units read at their start: keys, scenario, plan, policy, tokens."""
     from archlab.policy.bundle import publish as publish_bundle
 
@@ -141,7 +142,8 @@ def _prepare(lab: Lab, progress: Progress) -> None:
         identity.write_header_file(folder, user)
 
 
-def _start(lab: Lab, progress: Progress) -> None:
+def start(lab: Lab, progress: Progress) -> None:
+    """Every unit up, releases as registry and decisions say."""
     lab.target.apply(lab.plan, progress)
     lab.control.post("/releases/reconcile", {})
 

@@ -97,7 +97,8 @@ class DesignRun(Spec):
     overrides: Overrides
     days: tuple[Scoreboard, ...]
     """One per hidden business day."""
-    load: Load | None = None
+    loads: tuple[Load, ...] = ()
+    """One, or several where the first left a p99 in doubt."""
     taken: UtcTime
     seconds: float
 

@@ -77,6 +77,21 @@ class LocalTarget:
         processes.end(processes.marked(self.folder.root, jobs=True), grace_s=3)
         shutil.rmtree(self.folder.run, ignore_errors=True)
 
+    def withdraw(self, replica: str) -> None:
+        """Stop one replica, `<unit>-<index>`; it stays away until the next `apply`.
+
+        Raises:
+            TargetError: it does not stop, or there is none of that name.
+        """
+        if replica not in self._supervisor.processes():
+            raise TargetError(f"There is no replica {replica} to take away.", unit=replica)
+        self._supervisor.stop(replica)
+        deadline = time.monotonic() + STOP_S + 5
+        while self._supervisor.processes()[replica].state not in DOWN:
+            if time.monotonic() > deadline:
+                raise TargetError(f"{replica} does not stop.", f"See: archlab logs {replica}", unit=replica)
+            time.sleep(_PAUSE_S)
+
     def observe(self) -> Observation:
         """Every replica as it is right now."""
         return observation.observe(self.folder, self._supervisor)

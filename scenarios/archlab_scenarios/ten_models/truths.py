@@ -9,6 +9,7 @@ from archlab.spec.grading import Evidence, Truth
 from archlab.spec.scenario import Mode, Model, Variant
 from archlab_scenarios.ten_models import economics as eco
 from archlab_scenarios.ten_models.gatekeeping import leak_refused, leak_rolled_back
+from archlab_scenarios.ten_models.measured import design_measured
 
 __all__ = [
     "batch_day_net",
@@ -16,6 +17,7 @@ __all__ = [
     "break_even_volume",
     "cheaper_and_fresh",
     "cheapest_resilient",
+    "design_measured",
     "leak_refused",
     "leak_rolled_back",
     "second_replica",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from archlab.experiments.scoring import broken_promises, judge, score
-from archlab.spec.experiments import DesignTrial
+from archlab.experiments.scoring import broken_promises, judge, score, too_slow
+from archlab.spec.experiments import DesignTrial, Load
 from synthetic import World
 from trials import late, load, run, trial
 
@@ -26,18 +26,42 @@ def test_points_are_the_share_of_the_gap_between_best_naive_and_reference(net: f
 
 @pytest.mark.parametrize(("failures", "share"), [(0, 1), (1, 1), (2, 0.5)])
 def test_an_slo_broken_under_load_caps_the_points(failures: int, share: float) -> None:
-    assert _share(trial(22, load=load("departure-delay", failures=failures))) == share
+    assert _share(trial(22, loads=(load("departure-delay", failures=failures),))) == share
 
 
-def test_a_slow_p99_counts_from_a_hundred_requests_on() -> None:
-    assert _share(trial(22, load=load("departure-delay", p99_ms=400))) == 0.5
-    assert _share(trial(22, load=load("departure-delay", p99_ms=400, requests=99))) == 1
+def _slow(*p99_ms: float, requests: int = 1000) -> tuple[Load, ...]:
+    return tuple(load("departure-delay", p99_ms=each, requests=requests) for each in p99_ms)
+
+
+@pytest.mark.parametrize(
+    ("loads", "share"),
+    [
+        (_slow(390, 400, 410), 0.5),
+        (_slow(390, 400, 410, requests=99), 1),
+        (_slow(400), 1),
+        (_slow(100, 400, 160), 1),
+    ],
+)
+def test_a_p99_is_broken_when_all_of_its_interval_is_above_the_promise(loads: tuple[Load, ...], share: float) -> None:
+    assert _share(trial(22, loads=loads)) == share
+
+
+def test_one_slow_load_asks_for_more() -> None:
+    assert too_slow(load("departure-delay", p99_ms=151), SCENARIO)
+    assert not too_slow(load("departure-delay", p99_ms=150), SCENARIO)
+    assert not too_slow(load("departure-delay", p99_ms=151, requests=99), SCENARIO)
 
 
 def test_what_the_reference_could_not_keep_is_not_held_against_the_design() -> None:
-    broken = load("departure-delay", p99_ms=400)
+    broken = _slow(390, 400, 410)
     assert broken_promises(run("submitted", 1, broken), run("reference", 1), SCENARIO)
     assert not broken_promises(run("submitted", 1, broken), run("reference", 1, broken), SCENARIO)
+
+
+def test_a_naive_design_that_breaks_its_promises_is_no_yardstick() -> None:
+    made = trial(15, naive=(10, 19))
+    frail = run("naive-1", 19, (load("departure-delay", failures=500),))
+    assert _share(made.model_copy(update={"naive": (made.naive[0], frail)})) == 0.5
 
 
 def test_three_broken_promises_earn_nothing() -> None:

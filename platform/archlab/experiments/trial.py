@@ -1,0 +1,212 @@
+"""Measuring designs: each in a scratch lab, on the same hidden days, under the same load.
+
+What one design gave is kept in the cache under a digest of everything that decides it, so that reference and naive
+designs are measured once per variant and machine, and a command that was killed goes on with what is missing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from archlab import __version__
+from archlab.errors import ArchlabError, TargetError, UserError
+from archlab.experiments import calibration
+from archlab.experiments.hidden import hidden_days
+from archlab.experiments.scoring import REPEATS, too_slow
+from archlab.files import write_model
+from archlab.lab import scratch
+from archlab.lab.clock import advance
+from archlab.lab.driving import drive, script_of
+from archlab.lab.lab import Lab
+from archlab.lab.work import clock
+from archlab.plan.layout import layout
+from archlab.plan.resolve import override
+from archlab.spec.airline import Scoreboard
+from archlab.spec.experiments import DesignRun, DesignTask, DesignTrial, Load, LoadFigures
+from archlab.spec.plan import Progress
+from archlab.spec.scenario import Overrides, Scenario
+
+DAY = timedelta(days=1)
+USERS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Conditions:
+    """What is the same for every design of a trial."""
+
+    starts: datetime
+    days: int
+    offered_per_s: float
+    load_seconds: int
+    lose: str
+    """Replica to take away before the load; empty for none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Designs:
+    """The designs that a submitted one is compared with."""
+
+    reference: tuple[str, Overrides]
+    naive: tuple[tuple[str, Overrides], ...]
+
+
+def check(lab: Lab, design: Overrides) -> None:
+    """Whether a design can be planned at all; nothing is measured.
+
+    Raises:
+        UserError: it names what the scenario does not have, or no device is left for it.
+    """
+    for name, change in design.models.items():
+        if change.canary_percent or change.shadow_percent:
+            raise UserError(f"{name}: a design has no canary or shadow: every version there is the champion.")
+    layout(lab.name, lab.resolved, lab.identity.seed, design)
+
+
+def conditions(lab: Lab, question: str, task: DesignTask, rate: float) -> Conditions:
+    """Hidden days by question and seed, none that the learner's clock has reached; the load by this machine's rate.
+
+    Raises:
+        UserError: the clock has passed all days that could be taken.
+    """
+    starts = hidden_days(question, lab.identity.seed, lab.declared.starts, clock(lab), task.days)
+    offered = float(f"{rate * task.load_share:.2g}")
+    lose = f"{task.lose}-0" if task.lose else ""
+    return Conditions(starts, task.days, offered, task.load_seconds, lose)
+
+
+def demand(lab: Lab, where: Conditions) -> dict[str, int]:
+    """Replayed requests per model on the hidden days."""
+    from archlab.pipelines.data import data_folder
+
+    data = data_folder(lab.folder.cache, lab.declared.business)
+    until = where.starts + where.days * DAY
+    return {m.name: len(lab.business.asks(data, m.name, m.caller, where.starts, until)) for m in lab.resolved.models}
+
+
+def trial(
+    lab: Lab, question: str, submitted: Overrides, others: Designs, where: Conditions, progress: Progress
+) -> DesignTrial:
+    """Measure all designs; those that the cache knows are not measured again.
+
+    Raises:
+        ConflictError: another command uses the lab's scratch lab.
+        TargetError: the scratch lab failed; names the unit.
+    """
+    taken, _ = calibration.needed(lab, progress)
+    with scratch.reserved(lab, f"answer {question}"):
+        naive = tuple(_measured(lab, name, design, where, progress) for name, design in others.naive)
+        reference = _measured(lab, *others.reference, where, progress)
+        own = _measured(lab, "submitted", submitted, where, progress)
+    return DesignTrial(question=question, submitted=own, reference=reference, naive=naive, calibration=taken)
+
+
+def digest(scenario: Scenario, seed: int, design: Overrides, where: Conditions, data: str) -> str:
+    """Over everything that decides what is measured, but the machine."""
+    parts = {
+        "code": __version__,
+        "scenario": override(scenario, design).model_dump(mode="json"),
+        "seed": seed,
+        "data": data,
+        "starts": where.starts.isoformat(),
+        "days": where.days,
+        "offered_per_s": where.offered_per_s,
+        "load_seconds": where.load_seconds,
+        "lose": where.lose,
+    }
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def _measured(lab: Lab, name: str, design: Overrides, where: Conditions, progress: Progress) -> DesignRun:
+    from archlab.pipelines.data import data_folder
+
+    data = data_folder(lab.folder.cache, lab.declared.business).name
+    key = digest(lab.resolved, lab.identity.seed, design, where, data)
+    path = lab.folder.cache / "designs" / f"{key}.json"
+    known = _known(path)
+    if known is None:
+        progress("measure", name)
+        known = _measure(lab, name, key, design, where, progress)
+        write_model(path, known)
+    return known.model_copy(update={"name": name, "overrides": design})
+
+
+def _known(path: Path) -> DesignRun | None:
+    try:
+        return DesignRun.model_validate_json(path.read_bytes())
+    except (OSError, ValidationError):
+        return None
+
+
+def _measure(lab: Lab, name: str, key: str, design: Overrides, where: Conditions, progress: Progress) -> DesignRun:
+    def labelled(step: str, detail: str) -> None:
+        progress(f"{name}: {step}", detail)
+
+    began = time.monotonic()
+    try:
+        with scratch.running(lab, where.starts, design, labelled) as made:
+            advance(made, where.days * DAY, labelled)
+            days = tuple(Scoreboard.model_validate(day) for day in made.control.get("/score/daily"))
+            loads = _loads(made, where, labelled)
+    except UserError as error:
+        # a lab that was made by us refuses or does not answer: that is not the learner's doing
+        raise TargetError(f"The scratch lab failed while {name} was measured: {error.message}", error.remedy) from error
+    return DesignRun(
+        name=name,
+        digest=key,
+        overrides=design,
+        days=days,
+        loads=loads,
+        taken=datetime.now(UTC),
+        seconds=round(time.monotonic() - began, 1),
+    )
+
+
+def _loads(made: Lab, where: Conditions, progress: Progress) -> tuple[Load, ...]:
+    """One load; when it is too slow for a promise, two more tell noise from the design."""
+    if where.lose:
+        progress("lose", where.lose)
+        made.target.withdraw(where.lose)
+    first = _load(made, where, progress)
+    if not too_slow(first, made.scenario):
+        return (first,)
+    return (first, *(_load(made, where, progress) for _ in range(REPEATS - 1)))
+
+
+def _load(made: Lab, where: Conditions, progress: Progress) -> Load:
+    progress("load", f"{where.offered_per_s:g} requests/s for {where.load_seconds} s")
+    facts = drive(made, script_of(made), USERS, where.load_seconds, where.offered_per_s / USERS)
+    return Load(
+        offered_per_s=where.offered_per_s,
+        seconds=facts["seconds"],
+        lost=where.lose,
+        models=tuple(figures(facts["models"])),
+    )
+
+
+def figures(models: Mapping[str, Mapping[str, float]]) -> list[LoadFigures]:
+    """What load.py counted, as specs.
+
+    Raises:
+        ArchlabError: it counted nothing.
+    """
+    if not models:
+        raise ArchlabError("The load sent nothing.", "See load.log of the scratch lab, or run: archlab load")
+    return [
+        LoadFigures(
+            model=name,
+            requests=int(m["requests"]),
+            failures=int(m["failures"]),
+            p50_ms=m["p50_ms"],
+            p95_ms=m["p95_ms"],
+            p99_ms=m["p99_ms"],
+        )
+        for name, m in sorted(models.items())
+    ]
