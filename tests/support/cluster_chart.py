@@ -8,11 +8,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from kubectl import Kubectl, until
+from kube_objects import Kubectl, until
 
 NAMESPACE = "archlab-system"
 ARCHLAB = Path(sys.executable).parent / "archlab"
-DEVICES = ("nvidia.com/gpu", "nvidia.com/mig-")
+DEVICES = ("nvidia.com/gpu", "nvidia.com/mig-1g.5gb", "nvidia.com/mig-3g.20gb")
+"""What the chart's own values declare."""
 
 
 class Installed:
@@ -78,4 +79,4 @@ def install(kubectl: Kubectl, image: str, *arguments: str) -> Installed:
 
 
 def _devices(amounts: dict[str, str]) -> dict[str, int]:
-    return {name: int(count) for name, count in amounts.items() if name.startswith(DEVICES)}
+    return {name: int(count) for name, count in amounts.items() if name in DEVICES}

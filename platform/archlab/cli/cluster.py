@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -31,7 +32,9 @@ def install(
     devices: Annotated[
         str | None, typer.Option("--devices", help="A scenario whose devices every node gets; the chart's by default.")
     ] = None,
-    image: Annotated[str | None, typer.Option("--image", help="The device plugin's image, REPOSITORY:TAG.")] = None,
+    image: Annotated[
+        str | None, typer.Option("--image", help="The device plugin's; ARCHLAB_SERVING_IMAGE, else the chart's.")
+    ] = None,
     values: Annotated[
         list[Path] | None, typer.Option("--values", "-f", help="A file of the chart's values; may be repeated.")
     ] = None,
@@ -137,7 +140,8 @@ def _devices(scenario: str | None) -> list[dict[str, Any]]:
 
 
 def _image(reference: str | None) -> list[dict[str, Any]]:
-    if reference is None:
+    reference = reference or os.environ.get("ARCHLAB_SERVING_IMAGE")
+    if not reference:
         return []
     repository, _, digest = reference.partition("@")
     head, _, tag = repository.rpartition(":")

@@ -134,7 +134,8 @@ class Cluster:
             namespaces = self._core.list_namespace(label_selector=LAB_LABEL).items
             release = self._release()
             devices = self._devices(installed=release is not None)
-        policies = (f"{b.metadata.name} ({', '.join(b.spec.validation_actions)})" for b in bindings)
+        watching = (binding for binding in bindings if binding.spec.match_resources)
+        policies = (f"{b.metadata.name} ({', '.join(b.spec.validation_actions)})" for b in watching)
         names = (namespace.metadata.name for namespace in namespaces)
         return ClusterState(release, devices, tuple(sorted(policies)), tuple(sorted(names)))
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from cluster_chart import Installed, archlab, install
-from kubectl import Kubectl
+from kube_objects import Kubectl
 
 HERE = Path(__file__).parent
 

@@ -14,7 +14,7 @@ from archlab.policy.admission import Admission, AdmissionSettings
 from archlab.policy.admission import workloads as read
 from archlab.policy.bundle import built_in
 from cluster_chart import Installed, archlab, try_archlab
-from kubectl import Kubectl, until
+from kube_objects import Kubectl, until
 from warnings_of import Warnings
 
 SETTINGS = AdmissionSettings(allowedImages=IMAGES, requiredLimits=("cpu", "memory"))
@@ -142,8 +142,8 @@ def test_the_policies_are_typed_without_warnings(kubectl: Kubectl, policed: Inst
         listed = kubectl.get("validatingadmissionpolicy", "-l", "app.kubernetes.io/part-of=archlab")["items"]
         return [policy.get("status", {}) for policy in listed]
 
-    until(lambda: len(found()) == 4 and all("typeChecking" in status for status in found()), "type checks")
-    assert [status["typeChecking"] for status in found()] == [{}] * 4
+    until(lambda: len(found()) == 5 and all("typeChecking" in status for status in found()), "type checks")
+    assert [status["typeChecking"] for status in found()] == [{}] * 5
 
 
 def test_plan_check_knows_beforehand(kubectl: Kubectl, watched: str, tmp_path_factory: pytest.TempPathFactory) -> None:

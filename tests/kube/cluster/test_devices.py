@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
-from cluster_chart import Installed
-from kubectl import Kubectl, until
+from archlab.settings import data_root
+from cluster_chart import Installed, install
+from kube_objects import Kubectl, until
 
 GPU, SMALL, LARGE = "nvidia.com/gpu", "nvidia.com/mig-1g.5gb", "nvidia.com/mig-3g.20gb"
+TAKEN = "nvidia.com/mig-2g.10gb"
+"""A resource of its own: the kubelet remembers for five minutes whose a resource was."""
 
 
 @pytest.fixture(autouse=True)
@@ -30,6 +35,10 @@ def pod(installed: Installed, name: str, resource: str, count: int = 1, script: 
     }
     spec = {"containers": [container], "terminationGracePeriodSeconds": 0, "restartPolicy": "Never"}
     return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": spec}
+
+
+def amount(installed: Installed, resource: str) -> int:
+    return int(installed.node()["status"]["allocatable"].get(resource, 0))
 
 
 def phase(kubectl: Kubectl, namespace: str, name: str) -> str:
@@ -139,3 +148,77 @@ def test_the_plugin_comes_back_after_its_pod_is_killed(kubectl: Kubectl, install
 
 def test_helm_test_passes(kubectl: Kubectl, installed: Installed) -> None:
     assert installed.helm("test", "archlab-cluster", "-n", installed.namespace).count("Phase:          Succeeded") == 3
+
+
+ANOTHER = """
+import sys, threading
+from archlab_device_plugin import devices, plugin
+from archlab_device_plugin.devices import Device
+from archlab_device_plugin.kubelet import FOLDER, Kubelet
+
+devices.PREFIX = "GPU-"
+RESOURCE = "nvidia.com/mig-2g.10gb"
+own = [Device(RESOURCE, str(n), str(n), "real", "real", "", 1) for n in range(3)]
+serving = plugin.ResourcePlugin(RESOURCE, own, "node", FOLDER)
+serving.socket = FOLDER / "another.sock"
+serving.start()
+Kubelet().register(RESOURCE, "another.sock")
+print("registered", flush=True)
+threading.Event().wait()
+"""
+
+
+def another_plugin(installed: Installed) -> dict[str, Any]:
+    """A plugin that is not archlab's: other identities, another socket."""
+    folder = "/var/lib/kubelet/device-plugins"
+    container = {
+        "name": "plugin",
+        "image": installed.image,
+        "imagePullPolicy": "IfNotPresent",
+        "command": ["python3", "-u", "-c", ANOTHER],
+        "securityContext": {"runAsUser": 0},
+        "volumeMounts": [{"name": "sockets", "mountPath": folder}],
+    }
+    volumes = [{"name": "sockets", "hostPath": {"path": folder}}]
+    spec = {"containers": [container], "volumes": volumes, "terminationGracePeriodSeconds": 0}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "another"}, "spec": spec}
+
+
+def test_it_stands_aside_where_another_plugin_advertises_the_resource(
+    kubectl: Kubectl, installed: Installed, namespace: str, tmp_path: Path
+) -> None:
+    kubectl.apply(namespace, another_plugin(installed))
+    until(lambda: amount(installed, TAKEN) == 3, "the other plugin's devices")
+    card = {"name": "taken", "class": "nvidia-a100-40gb", "product": "NVIDIA A100-PCIE-40GB", "memoryMib": 40960}
+    slices = [{"profile": "2g.10gb", "memoryMib": 9856}]
+    chart = yaml.safe_load((data_root("helm") / "archlab-cluster" / "values.yaml").read_text())
+    values = tmp_path / "values.yaml"
+    cards = [*chart["devicePlugin"]["devices"], {**card, "slices": slices}]
+    values.write_text(json.dumps({"devicePlugin": {"devices": cards}}))
+    try:
+        install(kubectl, installed.image, "--values", str(values))
+        until(lambda: amount(installed, TAKEN) == 3, "still the other plugin's devices")
+        log = kubectl.ok("-n", installed.namespace, "logs", installed.plugin_pod())
+        assert f"{TAKEN} is advertised by another plugin: standing aside" in log
+    finally:
+        install(kubectl, installed.image)
+
+
+PATCH = """
+import json, sys
+from archlab_device_plugin.node import Node
+node = Node.in_cluster(sys.argv[1])
+node._request(node._connect(5), "PATCH", "/api/v1/nodes/" + sys.argv[2], sys.argv[3])
+"""
+
+
+@pytest.mark.parametrize(
+    "patch", [{"spec": {"unschedulable": True}}, {"metadata": {"labels": {"other": "x"}}}], ids=str
+)
+def test_the_plugins_rights_end_at_its_nodes_label(
+    kubectl: Kubectl, installed: Installed, patch: dict[str, Any]
+) -> None:
+    name = installed.node()["metadata"]["name"]
+    command = ("-n", installed.namespace, "exec", installed.plugin_pod(), "--", "python3", "-c", PATCH)
+    refused = kubectl.run(*command, name, name, json.dumps(patch))
+    assert "may change nothing of its node but the label archlab.dev/device-basis." in refused.stderr
