@@ -91,7 +91,12 @@ def _evaluate(request: dict[str, Any]) -> dict[str, Any]:
     try:
         Program(modules, "data.archlab.decision").evaluate("{}")
         for package in request["rules"]:
-            values[package] = Program(modules, f"data.{package}").evaluate("{}")
+            own = {
+                name: text
+                for name, text in modules.items()
+                if re.search(rf"^package {re.escape(package)}$", text, re.M)
+            }
+            values[package] = Program(own, f"data.{package}").evaluate("{}")
     except RegoError as error:
         return {"fault": {"file": error.file, "line": error.line, "package": package, "message": error.message}}
     return {"values": values}

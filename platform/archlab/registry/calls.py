@@ -38,6 +38,10 @@ class Kind(Enum):
     TAG_VERSION = auto()
     UNTAG_VERSION = auto()
     TRANSITION = auto()
+    DELETE_RUN = auto()
+    DELETE_EXPERIMENT = auto()
+    DELETE_LOGGED_MODEL = auto()
+    DELETE_FILES = auto()
     OTHER = auto()
     """Changes something that this registry does not offer."""
 
@@ -68,6 +72,14 @@ REGISTRY_CALLS = {
     ("POST", "model-versions/transition-stage"): Kind.TRANSITION,
 }
 
+TRACKING_REMOVALS = {
+    ("POST", "runs/delete"): Kind.DELETE_RUN,
+    ("POST", "experiments/delete"): Kind.DELETE_EXPERIMENT,
+}
+
+SOURCE_REMOVALS = frozenset({Kind.DELETE_RUN, Kind.DELETE_EXPERIMENT, Kind.DELETE_LOGGED_MODEL, Kind.DELETE_FILES})
+"""Calls that take away what registered versions may come from."""
+
 READING_POSTS = frozenset(
     {
         "artifacts/presigned-download-url",
@@ -87,6 +99,8 @@ READING_POSTS = frozenset(
 )
 
 TRACKING = re.compile(r"(experiments|runs|logged-models|traces|datasets|upload-artifact)(/|$)")
+
+LOGGED_MODEL = re.compile(r"logged-models/[^/]+")
 
 _ENDPOINT = re.compile(r"/(?:ajax-)?api/\d+\.\d+/(?P<service>mlflow|mlflow-artifacts)/(?P<rest>.+)")
 
@@ -124,9 +138,17 @@ def _kind(method: str, path: str) -> Kind:
         return Kind.OTHER
     service, rest = found["service"], found["rest"]
     if service == "mlflow-artifacts":
-        return Kind.TRACKING_WRITE if rest.startswith(("artifacts/", "mpu/")) else Kind.OTHER
+        return _artifacts(method, rest)
     if method == "POST" and rest in READING_POSTS:
         return Kind.READ
-    if kind := REGISTRY_CALLS.get((method, rest)):
+    if kind := REGISTRY_CALLS.get((method, rest)) or TRACKING_REMOVALS.get((method, rest)):
         return kind
+    if method == "DELETE" and LOGGED_MODEL.fullmatch(rest):
+        return Kind.DELETE_LOGGED_MODEL
     return Kind.TRACKING_WRITE if TRACKING.match(rest) else Kind.OTHER
+
+
+def _artifacts(method: str, rest: str) -> Kind:
+    if not rest.startswith(("artifacts/", "mpu/")):
+        return Kind.OTHER
+    return Kind.DELETE_FILES if method == "DELETE" else Kind.TRACKING_WRITE

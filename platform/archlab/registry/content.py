@@ -21,6 +21,11 @@ class LabContent:
         models = self._scenario.content().get("models", [])
         return next((str(found["team"]) for found in models if found.get("name") == model), "")
 
+    def served_views(self) -> list[str] | None:
+        """Feature views that the scenario keeps online; None when it does not say."""
+        features = self._scenario.content().get("features")
+        return [str(found.get("view")) for found in features] if isinstance(features, list) else None
+
     def known_at_request(self, model: str) -> list[str] | None:
         """Columns that callers of a model can bring; None when nobody said."""
         found = self._known.content().get(model)

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from archlab.errors import NotFoundError, UserError
 from archlab.registry import evidence as ev
 from archlab.registry.calls import Call, Kind
 from archlab.registry.content import LabContent
-from archlab.registry.view import RegisteredModel, RegistryView
+from archlab.registry.view import Origin, RegisteredModel, RegistryView
 from archlab.spec.policy import PolicyResource, Subject
 
 CHAMPION, CHALLENGER = "champion", "challenger"
 WRITE, TAG, REMOVE_CHAMPION, OTHER = "access/write", "access/tag", "access/remove_champion", "access/other"
+ALIAS, NAME, REGISTER = "access/alias", "supply_chain/name", "supply_chain/register"
+DELETE, REMOVE_SOURCE = "retention/delete", "retention/remove_source"
 PROMOTIONS = {CHAMPION: "promotion/champion", CHALLENGER: "promotion/challenger"}
 
 Body = dict[str, Any]
@@ -30,8 +33,13 @@ class Demand:
 
     @property
     def is_promotion(self) -> bool:
-        """Whether the decision must be on record before it takes effect, whichever way it goes."""
+        """Whether it is about what callers are answered by."""
         return self.action.startswith("promotion/")
+
+    @property
+    def is_recorded(self) -> bool:
+        """Whether the decision must be on record before it takes effect, whichever way it goes."""
+        return self.action.startswith(("promotion/", "retention/"))
 
 
 def text(body: Body, name: str, *others: str) -> str:
@@ -53,6 +61,13 @@ def promoted_to(kind: Kind, body: Body) -> str:
     if kind is Kind.TRANSITION and text(body, "stage").strip().lower() == "production":
         return CHAMPION
     return ""
+
+
+def needs_time(kind: Kind, body: Body) -> bool:
+    """Whether what becomes of a call depends on business time."""
+    approves = kind is Kind.TAG_VERSION and body.get("key") == ev.APPROVED_BY
+    ends = kind is Kind.DELETE_ALIAS and text(body, "alias").lower() == CHAMPION
+    return approves or ends or kind in (Kind.DELETE_VERSION, Kind.DELETE_MODEL) or promoted_to(kind, body) in PROMOTIONS
 
 
 def tracking(call: Call, subject: Subject) -> Demand:
@@ -80,34 +95,80 @@ class Demands:
         model = self._view.model(name)
         write = Demand(WRITE, self._resource(name, model, subject))
         match kind:
-            case Kind.SET_ALIAS | Kind.TRANSITION:
+            case Kind.SET_ALIAS:
+                alias = Demand(ALIAS, write.resource, {"alias": body.get("alias")})
+                return (write, alias, *self._promotion(kind, body, write.resource, model, now))
+            case Kind.TRANSITION:
                 return (write, *self._promotion(kind, body, write.resource, model, now))
             case Kind.DELETE_ALIAS if text(body, "alias").lower() == CHAMPION:
                 return (write, *_removal(write.resource, model, "Deleting the alias champion"))
             case Kind.DELETE_MODEL:
-                return (write, *_removal(write.resource, model, "Deleting the registered model"))
+                gone = Demand(DELETE, write.resource, ev.deletion(self._view.tags(name), now))
+                return (write, *_removal(write.resource, model, "Deleting the registered model"), gone)
             case Kind.RENAME_MODEL:
                 new_name = text(body, "new_name", "newName")
                 target = self._resource(new_name, self._view.model(new_name), subject)
                 removal = _removal(write.resource, model, "Renaming the registered model")
-                return (write, Demand(WRITE, target), *removal)
+                return (write, Demand(WRITE, target), self._name(new_name, target, besides=name), *removal)
             case Kind.DELETE_VERSION:
-                champion = model.aliases.get(CHAMPION) if model else None
-                is_champion = champion is not None and _same(text(body, "version"), champion)
-                operation = f"Deleting version {champion}"
-                return (write, *(_removal(write.resource, model, operation) if is_champion else ()))
+                return (write, *self._deletion(text(body, "version"), write.resource, model, now))
             case Kind.TAG_VERSION | Kind.UNTAG_VERSION:
                 return self._version_tag(kind, body, write)
-            case Kind.CREATE_MODEL | Kind.CREATE_VERSION:
-                return (write, *_own_tags(body, write.resource))
+            case Kind.CREATE_MODEL:
+                return (write, self._name(name, write.resource), *_own_tags(body, write.resource))
+            case Kind.CREATE_VERSION:
+                source = text(body, "source")
+                evidence = ev.registration(source, self._view.place(source))
+                return (write, Demand(REGISTER, write.resource, evidence), *_own_tags(body, write.resource))
             case Kind.TAG_MODEL | Kind.UNTAG_MODEL:
                 return (write, *_tag_demands(text(body, "key"), _operation(kind), "", "", write.resource))
             case _:
                 return (write,)
 
+    def of_source(self, call: Call, body: Body, subject: Subject) -> tuple[Demand, ...]:
+        """Every decision that taking away a run, an experiment, a logged model or files needs.
+
+        Raises:
+            UserError: the call does not say which.
+        """
+        what, origins = self._affected(call, body)
+        resource = PolicyResource(kind="source", name=what, team=subject.team)
+        registered = [{"name": origin.name, "version": origin.version} for origin in origins]
+        return (Demand(WRITE, resource), Demand(REMOVE_SOURCE, resource, {"registered": registered}))
+
+    def _affected(self, call: Call, body: Body) -> tuple[str, list[Origin]]:
+        """What goes, and the registered versions that come from it."""
+        origins = self._view.origins()
+        if call.kind is Kind.DELETE_RUN:
+            run = text(body, "run_id", "runId")
+            return f"Run {run}", [o for o in origins if o.run_id == run]
+        if call.kind is Kind.DELETE_EXPERIMENT:
+            experiment = text(body, "experiment_id", "experimentId")
+            return f"Experiment {experiment}", [o for o in origins if self._view.experiment(o.run_id) == experiment]
+        if call.kind is Kind.DELETE_LOGGED_MODEL:
+            model_id = call.path.rpartition("/")[2]
+            return f"Logged model {model_id}", [o for o in origins if o.model_id == model_id]
+        path = call.path.partition("/artifacts/")[2]
+        where = self._view.place(f"mlflow-artifacts:/{path}")
+        return f"Folder {path}", [o for o in origins if where and o.where and _overlap(where, o.where)]
+
     def owner(self, name: str) -> str:
         """The team that the scenario gives a model to; empty when it names none."""
         return self._content.team(name)
+
+    def _name(self, name: str, resource: PolicyResource, *, besides: str = "") -> Demand:
+        others = [other for other in self._view.names() if other not in (name, besides)]
+        return Demand(NAME, resource, {"name": name, "others": others})
+
+    def _deletion(
+        self, version: str, resource: PolicyResource, model: RegisteredModel | None, now: datetime
+    ) -> tuple[Demand, ...]:
+        going = {number: tags for number, tags in self._view.tags(resource.name).items() if _same(version, number)}
+        about = resource.model_copy(update={"kind": "model-version", "version": version})
+        champion = model.aliases.get(CHAMPION) if model else None
+        is_champion = champion is not None and _same(version, champion)
+        removal = _removal(resource, model, f"Deleting version {champion}") if is_champion else ()
+        return (*removal, Demand(DELETE, about, ev.deletion(going, now)))
 
     def _resource(self, name: str, model: RegisteredModel | None, subject: Subject) -> PolicyResource:
         newcomer = subject.team if model is None else ""
@@ -134,7 +195,8 @@ class Demands:
             }
         )
         known = self._content.known_at_request(resource.name)
-        return (Demand(action, about, ev.promotion(version, champion, known, now)),)
+        views = self._content.served_views()
+        return (Demand(action, about, ev.promotion(version, champion, known, now, served_views=views)),)
 
     def _version_tag(self, kind: Kind, body: Body, write: Demand) -> tuple[Demand, ...]:
         key, value = text(body, "key"), str(body.get("value", ""))
@@ -170,6 +232,11 @@ def _removal(resource: PolicyResource, model: RegisteredModel | None, operation:
 
 def _operation(kind: Kind) -> str:
     return "delete" if kind in (Kind.UNTAG_MODEL, Kind.UNTAG_VERSION) else "set"
+
+
+def _overlap(one: Path, other: Path) -> bool:
+    """Whether one folder is the other, or lies in it."""
+    return one.is_relative_to(other) or other.is_relative_to(one)
 
 
 def _same(version: str, other: str) -> bool:

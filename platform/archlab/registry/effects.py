@@ -45,9 +45,12 @@ class Effects:
         if kind is Kind.CREATE_VERSION:
             self._register_digest(name, str(json.loads(answer)["model_version"]["version"]))
         elif kind is Kind.TAG_VERSION and body.get("key") == ev.APPROVED_BY:
-            self._remember_approved(name, text(body, "version"))
+            self._remember_approved(name, text(body, "version"), now)
         elif promoted_to(kind, body) == CHAMPION:
-            self._view.tag_version(name, text(body, "version"), ev.PROMOTED_AT, now.isoformat())
+            self._remember_replaced(name, now)
+            self._remember_promoted(name, text(body, "version"), now)
+        elif kind is Kind.DELETE_ALIAS and text(body, "alias").lower() == CHAMPION:
+            self._remember_replaced(name, now)
 
     def tell(self, recorder: DecisionRecorder) -> None:
         """Nudge control without waiting for it; it watches the registry anyway."""
@@ -60,10 +63,23 @@ class Effects:
         if found and found.onnx_sha256:
             self._view.tag_version(name, version, ev.SHA256, found.onnx_sha256)
 
-    def _remember_approved(self, name: str, version: str) -> None:
+    def _remember_approved(self, name: str, version: str, now: datetime) -> None:
         found = self._view.version(name, version)
         if found:
             self._view.tag_version(name, version, ev.APPROVED_EVIDENCE, ev.fingerprint(found))
+            self._view.tag_version(name, version, ev.APPROVED_AT, now.isoformat())
+
+    def _remember_replaced(self, name: str, now: datetime) -> None:
+        """Who was champion no longer is: from now on the time counts after which it may be deleted."""
+        for version, tags in self._view.tags(name).items():
+            if ev.PROMOTED_AT in tags and ev.REPLACED_AT not in tags:
+                self._view.tag_version(name, version, ev.REPLACED_AT, now.isoformat())
+
+    def _remember_promoted(self, name: str, version: str, now: datetime) -> None:
+        self._view.tag_version(name, version, ev.PROMOTED_AT, now.isoformat())
+        found = self._view.version(name, version)
+        if found and ev.REPLACED_AT in found.tags:
+            self._view.delete_version_tag(name, version, ev.REPLACED_AT)
 
 
 async def _tell(recorder: DecisionRecorder) -> None:

@@ -10,19 +10,24 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from archlab.policy.chain import sha256
+from archlab.registry import artifacts
 
 AUTHOR = "archlab.author"
 APPROVED_BY = "archlab.approved_by"
 APPROVED_EVIDENCE = "archlab.approved_evidence"
+APPROVED_AT = "archlab.approved_at"
 PROMOTED_AT = "archlab.promoted_at"
+REPLACED_AT = "archlab.replaced_at"
+HOLD = "archlab.hold"
 SHA256 = "archlab.sha256"
 TEAM = "archlab.owner_team"
 
-NOT_EVIDENCE = frozenset({APPROVED_BY, APPROVED_EVIDENCE, PROMOTED_AT})
-"""Tags that come with approval and promotion and so can't be what was approved."""
+NOT_EVIDENCE = frozenset({APPROVED_BY, APPROVED_EVIDENCE, APPROVED_AT, PROMOTED_AT, REPLACED_AT, HOLD})
+"""Tags that come with or after approval and promotion and so can't be what was approved."""
 
 SECONDS_PER_DAY = 86_400
 
@@ -60,7 +65,12 @@ def fingerprint(version: Version) -> str:
 
 
 def promotion(
-    version: Version, champion: Version | None, known_at_request: Sequence[str] | None, now: datetime
+    version: Version,
+    champion: Version | None,
+    known_at_request: Sequence[str] | None,
+    now: datetime,
+    *,
+    served_views: Sequence[str] | None = None,
 ) -> dict[str, Any]:
     """Evidence of a `promotion/*` query at business time `now`."""
     about = _present(
@@ -68,6 +78,7 @@ def promotion(
             "version": _version(version, now),
             "has_champion": champion is not None,
             "known_at_request": list(known_at_request) if known_at_request is not None else None,
+            "served_views": list(served_views) if served_views is not None else None,
         }
     )
     if champion is not None:
@@ -89,6 +100,7 @@ def _version(version: Version, now: datetime) -> dict[str, Any]:
             "author": tags.get(AUTHOR),
             "approved_by": approved_by,
             "changed_since_approval": tags.get(APPROVED_EVIDENCE) != fingerprint(version) if approved_by else None,
+            "approved_age_days": _age_days(tags.get(APPROVED_AT), now) if approved_by else None,
             "held_champion": PROMOTED_AT in tags,
             "metric": metric,
             "value": _finite(version.metrics.get(metric or "")),
@@ -99,7 +111,7 @@ def _version(version: Version, now: datetime) -> dict[str, Any]:
             "feature_service": tags.get("archlab.feature_service"),
             "columns": _columns(tags.get("archlab.columns")),
             "evaluated_at": evaluated_at.isoformat() if evaluated_at else None,
-            "evaluated_age_days": (now - evaluated_at).total_seconds() / SECONDS_PER_DAY if evaluated_at else None,
+            "evaluated_age_days": _age_days(tags.get("archlab.evaluated_at"), now),
             "onnx": _present(
                 {
                     "sha256": version.onnx_sha256,
@@ -109,6 +121,43 @@ def _version(version: Version, now: datetime) -> dict[str, Any]:
             ),
         }
     )
+
+
+def deletion(versions: Mapping[str, Mapping[str, str]], now: datetime) -> dict[str, Any]:
+    """Evidence of a `retention/delete` query: the versions that would go, from their tags by number."""
+    return {
+        "versions": [
+            _present(
+                {
+                    "version": version,
+                    "held_champion": PROMOTED_AT in tags,
+                    "promoted_age_days": _age_days(tags.get(PROMOTED_AT), now),
+                    "replaced_age_days": _age_days(tags.get(REPLACED_AT), now),
+                }
+            )
+            | {"hold": _hold(tags)}
+            for version, tags in versions.items()
+        ]
+    }
+
+
+def registration(source: str, where: Path | None) -> dict[str, Any]:
+    """Evidence of a `supply_chain/register` query: the files at the place that a version's source leads to."""
+    about = {"source": source, "in_store": where is not None and where.is_dir()}
+    if where is None or not where.is_dir():
+        return about | {"files": []}
+    return about | {"files": [{"path": f.path, "kind": f.kind, "bytes": f.size_bytes} for f in artifacts.files(where)]}
+
+
+def _hold(tags: Mapping[str, str]) -> str:
+    """Why a version is on hold, however the tag's name is spelt; empty when it is not."""
+    return next((value or "no reason given" for key, value in tags.items() if key.lower() == HOLD), "")
+
+
+def _age_days(text: str | None, now: datetime) -> float | None:
+    """Days on the business clock since a time as ISO 8601; negative for one that is yet to come."""
+    moment = _time(text)
+    return (now - moment).total_seconds() / SECONDS_PER_DAY if moment else None
 
 
 def _present(fields: dict[str, Any]) -> dict[str, Any]:

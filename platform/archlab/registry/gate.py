@@ -20,7 +20,7 @@ from archlab.identity import Verifier, bearer
 from archlab.policy.answers import denial
 from archlab.registry import demands as dm
 from archlab.registry.answers import Answer, answer_for, error_answer, refusal
-from archlab.registry.calls import HEALTH, READING_METHODS, Call, Kind, classify
+from archlab.registry.calls import HEALTH, READING_METHODS, SOURCE_REMOVALS, Call, Kind, classify
 from archlab.registry.demands import Body, Demand, Demands
 from archlab.registry.effects import Effects
 from archlab.registry.recorder import DecisionRecorder
@@ -86,18 +86,23 @@ class Gate:
                     await self._app(plain, receive, send)
             else:
                 async with self._changing:
-                    answer = await self._change(plain, call.kind, subject, await _body(receive))
+                    body = await _body(receive)
+                    removes = call.kind in SOURCE_REMOVALS
+                    answer = await (
+                        self._removal(plain, call, subject, body)
+                        if removes
+                        else self._change(plain, call.kind, subject, body)
+                    )
                 await answer.send(send)
         except ArchlabError as error:
             await answer_for(error).send(send)
 
     async def _change(self, scope: Scope, kind: Kind, subject: Subject, body: Body) -> Answer:
         """A call on registered models: decided, recorded, carried out, followed up."""
-        promotes = dm.promoted_to(kind, body) in dm.PROMOTIONS
         try:
-            now = await self._now(fresh=promotes)
+            now = await self._now(fresh=dm.needs_time(kind, body))
         except UnavailableError as error:
-            return error_answer(403, f"The change was refused: {error} Nothing is promoted without business time.")
+            return error_answer(403, f"The change was refused: {error} It depends on business time.")
         needed = await asyncio.to_thread(self._demands.of, kind, body, subject, now)
         if refused := await self._refuses(subject, list(needed)):
             return refused
@@ -109,6 +114,11 @@ class Gate:
                 self._effects.tell(self._recorder)
         return answer
 
+    async def _removal(self, scope: Scope, call: Call, subject: Subject, body: Body) -> Answer:
+        """Taking away what a registered version may come from: decided, then carried out."""
+        needed = await asyncio.to_thread(self._demands.of_source, call, body, subject)
+        return await self._refuses(subject, list(needed)) or await self._ask(scope, body)
+
     async def _refuses(self, subject: Subject, needed: list[Demand]) -> Answer | None:
         """403 when one of the decisions is no, or could not be recorded; None when all allow."""
         now = await self._now(fresh=False) if not any(d.is_promotion for d in needed) else self._business_time
@@ -118,7 +128,7 @@ class Gate:
                 subject=subject, action=demand.action, resource=demand.resource, evidence=demand.evidence, time=now
             )
             decision = await asyncio.to_thread(self._decide, query)
-            if demand.is_promotion or not decision.allow:
+            if demand.is_recorded or not decision.allow:
                 decision = await self._recorded(query, decision)
             decisions.append((demand, decision))
         return None if all(decision.allow for _, decision in decisions) else refusal(decisions)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from archlab.registry.artifacts import model_file, sha256_of
+from archlab.errors import UserError
+from archlab.registry.artifacts import model_file, place, sha256_of
 from archlab.registry.evidence import TEAM, Version
 from archlab.settings import LabFolder
 
@@ -18,6 +22,19 @@ class RegisteredModel:
     team: str
     """From its tag; empty when it has none."""
     aliases: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where one registered version comes from."""
+
+    name: str
+    version: str
+    run_id: str
+    model_id: str
+    """Of the logged model; empty when there is none."""
+    where: Path | None
+    """Its files; None when they are not in the own store."""
 
 
 class RegistryView:
@@ -51,6 +68,47 @@ class RegistryView:
             onnx_sha256=sha256_of(file) if file else None,
         )
 
+    def names(self) -> list[str]:
+        """Names of all registered models."""
+        return sorted(
+            str(model.name) for model in _pages(lambda token: _registry().search_registered_models(page_token=token))
+        )
+
+    def tags(self, name: str) -> dict[str, dict[str, str]]:
+        """Tags of every version of a model, by version; empty when there is no such model."""
+        return {
+            str(found.version): {str(key): str(value) for key, value in found.tags.items()}
+            for found in _versions(f"name='{_quoted(name)}'")
+        }
+
+    def origins(self) -> list[Origin]:
+        """Where every registered version comes from."""
+        return [
+            Origin(
+                name=str(found.name),
+                version=str(found.version),
+                run_id=str(found.run_id or ""),
+                model_id=str(found.model_id or "") or _logged_model_id(str(found.source or "")),
+                where=self.place(str(found.source or "")),
+            )
+            for found in _versions(None)
+        ]
+
+    def place(self, source: str) -> Path | None:
+        """Folder of the own store that a version's source leads to; None when that is somewhere else."""
+        return place(self._folder, _location(source))
+
+    def experiment(self, run_id: str) -> str:
+        """Id of a run's experiment; empty when there is no such run."""
+        from mlflow.server import handlers
+
+        run = _or_none(lambda: handlers._get_tracking_store().get_run(run_id)) if run_id else None
+        return str(run.info.experiment_id) if run else ""
+
+    def delete_version_tag(self, name: str, version: str, key: str) -> None:
+        """Take a version's tag away, past the gate."""
+        _registry().delete_model_version_tag(name, version, key)
+
     def tag_version(self, name: str, version: str, key: str, value: str) -> None:
         """Set a version's tag, past the gate."""
         from mlflow.entities.model_registry import ModelVersionTag
@@ -68,6 +126,48 @@ def _registry() -> Any:
     from mlflow.server import handlers
 
     return handlers._get_model_registry_store()
+
+
+def _pages(read: Callable[[str | None], Any]) -> Iterator[Any]:
+    token: str | None = None
+    while True:
+        page = read(token)
+        yield from page
+        if not (token := page.token or None):
+            return
+
+
+def _versions(filter_string: str | None) -> Iterator[Any]:
+    return _pages(lambda token: _registry().search_model_versions(filter_string, page_token=token))
+
+
+def _quoted(name: str) -> str:
+    """A name inside a filter's single quotes.
+
+    Raises:
+        UserError: MLflow's filters have no way to write it.
+    """
+    if "'" in name:
+        raise UserError(f"The name {name!r} has a quote in it.", "Use letters, digits, dot, _ and -.")
+    return name
+
+
+def _logged_model_id(source: str) -> str:
+    found = re.fullmatch(r"models:/(m-[^/]+)(/.*)?", source)
+    return found[1] if found else ""
+
+
+def _location(source: str) -> str:
+    """The store's URI behind a source; `models:/…` names a logged model or another version."""
+    from mlflow.server import handlers
+
+    if model_id := _logged_model_id(source):
+        model = _or_none(lambda: handlers._get_tracking_store().get_logged_model(model_id))
+        return str(model.artifact_location) if model else ""
+    if found := re.fullmatch(r"models:/([^/@]+)/(\d+)", source):
+        uri = _or_none(lambda: _registry().get_model_version_download_uri(found[1], found[2]))
+        return _location(str(uri)) if uri and str(uri) != source else ""
+    return source
 
 
 def _metrics(run_id: str | None) -> dict[str, float]:

@@ -9,10 +9,12 @@ requires := {"subject.user", "subject.roles", "evidence.key", "evidence.operatio
 
 # Written by the gate alone.
 server_side := {
+	"archlab.approved_at",
 	"archlab.approved_evidence",
 	"archlab.author",
 	"archlab.owner_team",
 	"archlab.promoted_at",
+	"archlab.replaced_at",
 	"archlab.sha256",
 }
 

@@ -37,6 +37,7 @@ def good() -> Query:
         "author": "ada",
         "approved_by": "grace",
         "changed_since_approval": False,
+        "approved_age_days": 1.0,
         "held_champion": False,
         "metric": "auc",
         "value": 0.78,
@@ -52,6 +53,11 @@ def good() -> Query:
         subject=Subject(user="ada", team="operations", roles=("developer",)),
         action="promotion/champion",
         resource=PolicyResource(kind="model-version", name="departure-delay", version="2", team="operations"),
-        evidence={"version": version, "has_champion": True, "champion": {"version": "1", "value": 0.75}},
+        evidence={
+            "version": version,
+            "has_champion": True,
+            "champion": {"version": "1", "value": 0.75},
+            "served_views": ["weather"],
+        },
         time=datetime(2013, 11, 6, 8, tzinfo=UTC),
     )

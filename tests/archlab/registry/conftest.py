@@ -7,6 +7,7 @@ import os
 import socket
 import subprocess
 import sys
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from archlab.policy.bundle import publish
 from archlab.registry import environment
 from archlab.settings import LabFolder
 from gated_registry import Control, Registry, healthy, wait_for
+from registry_client import Client
 
 
 @pytest.fixture(scope="session")
@@ -25,7 +27,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabFolder]:
     found = LabFolder(tmp_path_factory.mktemp("registry") / "lab")
     create_keys(found)
     models = [{"name": "departure-delay", "team": "operations"}, {"name": "block-time", "team": "revenue"}]
-    found.scenario.write_text(json.dumps({"models": models}))
+    features = [{"view": "weather"}, {"view": "origin_ops"}]
+    found.scenario.write_text(json.dumps({"models": models, "features": features}))
     (found.root / "known_columns.json").write_text(json.dumps({"departure-delay": ["hour", "distance"]}))
     publish(found)
     found.run.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -80,3 +83,15 @@ def become(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> Callable[[str
         monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", registry.token(name))
 
     return as_user
+
+
+@pytest.fixture
+def client(registry: Registry, become: Callable[[str], None], tmp_path: Path) -> Client:
+    """The plain client, as whoever it becomes."""
+    return Client(registry, become, tmp_path)
+
+
+@pytest.fixture
+def name() -> str:
+    """A model of its own, of team operations by its creator."""
+    return f"model-{uuid.uuid4().hex[:8]}"

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
@@ -17,83 +14,9 @@ from archlab.policy import chain
 from archlab.policy.bundle import publish
 from archlab.registry.evidence import AUTHOR, SHA256
 from gated_registry import BUSINESS_NOW, GOOD_TAGS, Registry, wait_for
+from registry_client import Client
 
 ALIAS = "/api/2.0/mlflow/registered-models/alias"
-
-
-@dataclass(frozen=True)
-class Client:
-    """MlflowClient, made anew so that it takes the tracking address of this test."""
-
-    registry: Registry
-    become: Callable[[str], None]
-    files: Path
-
-    @property
-    def mlflow(self) -> Any:
-        """The plain client."""
-        from mlflow import MlflowClient
-
-        return MlflowClient(tracking_uri=self.registry.url, registry_uri=self.registry.url)
-
-    def register(
-        self,
-        name: str,
-        *,
-        user: str = "ada",
-        auc: float = 0.78,
-        content: bytes = b"an onnx file",
-        without: tuple[str, ...] = (),
-        tags: dict[str, str] | None = None,
-    ) -> tuple[str, str]:
-        """A run with a metric and a file, registered as a version; returns version and run."""
-        self.become(user)
-        client = self.mlflow
-        run = client.create_run(client.create_experiment(uuid.uuid4().hex))
-        client.log_metric(run.info.run_id, "auc", auc)
-        file = self.files / "model.onnx"
-        file.write_bytes(content)
-        client.log_artifact(run.info.run_id, str(file), "model")
-        if not client.search_registered_models(f"name='{name}'"):
-            client.create_registered_model(name)
-        given = {**GOOD_TAGS, **(tags or {})}
-        version = client.create_model_version(
-            name,
-            f"{run.info.artifact_uri}/model",
-            run.info.run_id,
-            tags={key: value for key, value in given.items() if key not in without},
-        )
-        return str(version.version), str(run.info.run_id)
-
-    def approve(self, name: str, version: str, user: str = "grace") -> None:
-        """Set the approval tag in the user's own name."""
-        self.become(user)
-        self.mlflow.set_model_version_tag(name, version, "archlab.approved_by", user)
-
-    def promote(self, name: str, version: str, user: str = "ada", alias: str = "champion") -> None:
-        """Set the alias."""
-        self.become(user)
-        self.mlflow.set_registered_model_alias(name, alias, version)
-
-    def refused(self, change: Callable[[], object]) -> str:
-        """The message of the RestException that a change ends with."""
-        from mlflow.exceptions import RestException
-
-        with pytest.raises(RestException) as caught:
-            change()
-        assert caught.value.error_code == "PERMISSION_DENIED"
-        return str(caught.value)
-
-
-@pytest.fixture
-def client(registry: Registry, become: Callable[[str], None], tmp_path: Path) -> Client:
-    return Client(registry, become, tmp_path)
-
-
-@pytest.fixture
-def name() -> str:
-    """A model of its own, of team operations by its creator."""
-    return f"model-{uuid.uuid4().hex[:8]}"
 
 
 def test_refused_approved_promoted(client: Client, registry: Registry, name: str) -> None:
@@ -292,7 +215,8 @@ def test_a_champion_stays_unless_an_operator_removes_it(client: Client, name: st
     client.become("ops")
     client.mlflow.delete_registered_model_alias(name, "champion")
     client.become("ada")
-    client.mlflow.delete_model_version(name, version)
+    message = client.refused(lambda: client.mlflow.delete_model_version(name, version))
+    assert "retention/former_champions: Version 1 was champion" in message
 
 
 def test_unknown_changes_are_refused(registry: Registry) -> None:
