@@ -9,13 +9,15 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+import json
+import time
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from archlab.errors import ArchlabError, SpecError
 from archlab.files import write_atomic
@@ -50,6 +52,8 @@ class PolicyBundle(Spec):
     """Everything an engine needs, by name of module."""
 
     format: Literal["archlab/policy-bundle/v1"] = "archlab/policy-bundle/v1"
+    sequence: int = Field(default=0, ge=0)
+    """Grows whenever the content changes; an engine never goes back to a lower one."""
     modules: dict[str, str]
     rules: tuple[BundledRule, ...]
 
@@ -104,10 +108,16 @@ def collect(folder: LabFolder) -> PolicyBundle:
 def publish(folder: LabFolder) -> str:
     """Sign the rules as they are now into `policy/`; returns the digest. The old bundle stays when a rule is refused.
 
+    Rules that did not change keep their bundle, with its sequence and digest.
+
     Raises:
         SpecError: as `collect`.
     """
-    content = canonical_json(collect(folder).model_dump(mode="json"))
+    bundle, before = collect(folder), _published(folder)
+    if before and before.bundle.model_copy(update={"sequence": 0}) == bundle:
+        return before.digest
+    sequence = before.bundle.sequence + 1 if before else _claimed_sequence(folder) + 1
+    content = canonical_json(bundle.model_copy(update={"sequence": sequence}).model_dump(mode="json"))
     key = serialization.load_pem_private_key((folder.keys / "release.pem").read_bytes(), password=None)
     if not isinstance(key, Ed25519PrivateKey):
         raise BundleError(f"{folder.keys / 'release.pem'} is not an Ed25519 key.", "Make the lab's keys again.")
@@ -117,11 +127,34 @@ def publish(folder: LabFolder) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def load(folder: LabFolder) -> SignedBundle:
-    """The bundle in force, its signature checked.
+def _published(folder: LabFolder) -> SignedBundle | None:
+    """The bundle that is there; None when it can't be used."""
+    try:
+        return load(folder)
+    except BundleError:
+        return None
+
+
+def _claimed_sequence(folder: LabFolder) -> int:
+    """The sequence that a bundle claims which can't be verified any more: the next one has to be higher."""
+    try:
+        found = json.loads((folder.bundle / "bundle.json").read_bytes())["sequence"]
+    except FileNotFoundError:
+        return 0
+    except (OSError, ValueError, KeyError, TypeError):
+        return int(time.time())
+    return found if isinstance(found, int) and 0 <= found < time.time() else int(time.time())
+
+
+def load(folder: LabFolder, *, at_least: int = 0) -> SignedBundle:
+    """The bundle that was published, its signature checked.
+
+    Args:
+        folder: of the lab.
+        at_least: lowest sequence that is taken: a signed bundle of yesterday is no bundle of today.
 
     Raises:
-        BundleError: it is absent, unsigned, changed, or not a bundle.
+        BundleError: it is absent, unsigned, changed, too old, or not a bundle.
     """
     remedy = "Publish it again: archlab policy apply"
     try:
@@ -142,4 +175,6 @@ def load(folder: LabFolder) -> SignedBundle:
         bundle = PolicyBundle.model_validate_json(content)
     except ValidationError as error:
         raise BundleError(f"The policy bundle can't be understood: {error.errors()[0]['msg']}.", remedy) from None
+    if bundle.sequence < at_least:
+        raise BundleError(f"Bundle {bundle.sequence} is older than {at_least}, which is in force.", remedy)
     return SignedBundle(digest=hashlib.sha256(content).hexdigest(), bundle=bundle)

@@ -20,6 +20,7 @@ allow if {
 }
 
 unserved contains column.source if {
+	is_array(input.evidence.served_views)
 	some column in input.evidence.version.columns
 	column.source != "request"
 	not column.source in input.evidence.served_views

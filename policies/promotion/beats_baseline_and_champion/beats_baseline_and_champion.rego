@@ -36,11 +36,15 @@ beats_champion if version.held_champion == true
 
 better(metric, ours, theirs) if {
 	metric in higher_is_better
+	is_number(ours)
+	is_number(theirs)
 	ours > theirs
 }
 
 better(metric, ours, theirs) if {
 	metric in lower_is_better
+	is_number(ours)
+	is_number(theirs)
 	ours < theirs
 }
 

@@ -34,7 +34,10 @@ allow if {
 	is_keeper
 }
 
-is_hold if lower(input.evidence.key) == hold
+is_hold if {
+	is_string(input.evidence.key)
+	lower(input.evidence.key) == hold
+}
 
 is_keeper if {
 	some role in input.subject.roles

@@ -22,7 +22,7 @@ well_formed if {
 	regex.match(`^[A-Za-z][A-Za-z0-9._-]{0,127}$`, name)
 }
 
-skeleton(text) := replace(replace(replace(replace(replace(replace(replace(lower(text), "0", "o"), "1", "l"), "3", "e"), "5", "s"), "_", ""), "-", ""), ".", "")
+skeleton(text) := replace(replace(replace(replace(replace(replace(replace(lower(text), "0", "o"), "1", "l"), "3", "e"), "5", "s"), "_", ""), "-", ""), ".", "") if is_string(text)
 
 alike contains other if {
 	some other in input.evidence.others

@@ -33,6 +33,7 @@ unsafe contains [file.path, file.kind] if {
 
 unsafe contains [file.path, ending] if {
 	some file in files
+	is_string(file.path)
 	some ending in refused_endings
 	endswith(lower(file.path), ending)
 }

@@ -23,6 +23,7 @@ allow if {
 
 models contains file if {
 	some file in input.evidence.files
+	is_string(file.path)
 	name := split(file.path, "/")
 	name[count(name) - 1] == "model.onnx"
 }

@@ -30,6 +30,25 @@ def test_a_learners_rule_joins(folder: LabFolder, rule_file: Path) -> None:
     assert ("promotion", "own", "lab") in {(r.area, r.name, r.origin) for r in load(folder).bundle.rules}
 
 
+def test_the_sequence_grows_with_every_change(folder: LabFolder, rule_file: Path) -> None:
+    for expected in (1, 2, 3):
+        rule_file.write_text(HEADER + f"default allow := false\n\nallow if input.evidence.version.value > {expected}\n")
+        digest = publish(folder)
+        assert (load(folder).bundle.sequence, load(folder).digest) == (expected, digest)
+        assert publish(folder) == digest
+    (folder.bundle / "bundle.sig").unlink()
+    publish(folder)
+    assert load(folder).bundle.sequence == 4
+
+
+@pytest.mark.parametrize("content", [b"{", b"[]", b'{"sequence": "x"}', b'{"sequence": 1e300}', b'{"sequence": -1}'])
+def test_a_bundle_that_can_not_be_read_is_followed_by_a_higher_one(folder: LabFolder, content: bytes) -> None:
+    publish(folder)
+    (folder.bundle / "bundle.json").write_bytes(content)
+    publish(folder)
+    assert load(folder).bundle.sequence > 1_000_000_000
+
+
 @pytest.mark.parametrize(
     ("text", "where", "fault"),
     [

@@ -1,0 +1,127 @@
+"""Queries for the rules: good ones of every action, and thousands of damaged ones from a seed."""
+
+from __future__ import annotations
+
+import copy
+import random
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from archlab.spec.policy import PolicyResource, Query, Subject
+
+NOW = datetime(2013, 11, 6, 8, tzinfo=UTC)
+
+VERSION: dict[str, Any] = {
+    "version": "2",
+    "author": "ada",
+    "approved_by": "grace",
+    "changed_since_approval": False,
+    "approved_age_days": 1.0,
+    "held_champion": False,
+    "metric": "auc",
+    "value": 0.78,
+    "baseline": 0.65,
+    "data_digest": "d",
+    "code_version": "c",
+    "columns": [{"name": "hour", "source": "request"}, {"name": "wx_temp", "source": "weather"}],
+    "evaluated_at": "2013-11-04T08:00:00+00:00",
+    "evaluated_age_days": 2.0,
+    "onnx": {"sha256": "a" * 64, "registered_sha256": "a" * 64, "parity_max_abs_diff": 0.25e-6},
+}
+PROMOTION: dict[str, Any] = {
+    "version": VERSION,
+    "has_champion": True,
+    "champion": {"version": "1", "value": 0.75},
+    "served_views": ["weather", "origin_ops"],
+}
+GOOD: dict[str, dict[str, Any]] = {
+    "promotion/champion": PROMOTION,
+    "promotion/challenger": PROMOTION,
+    "access/write": {},
+    "access/tag": {"key": "archlab.metric", "operation": "set", "value": "auc", "author": "ada"},
+    "access/alias": {"alias": "candidate"},
+    "access/remove_champion": {"operation": "Deleting version 1"},
+    "supply_chain/name": {"name": "gate-delay", "others": ["departure-delay", "flight-time"]},
+    "supply_chain/register": {
+        "source": "mlflow-artifacts:/1/abc/artifacts/model",
+        "in_store": True,
+        "files": [
+            {"path": "model.onnx", "kind": "binary", "bytes": 1200},
+            {"path": "MLmodel", "kind": "text", "bytes": 300},
+        ],
+    },
+    "retention/delete": {"versions": [{"version": "1", "held_champion": True, "replaced_age_days": 45, "hold": ""}]},
+    "retention/remove_source": {"registered": []},
+}
+"""Evidence by action with which an operator is let through."""
+
+ODD: tuple[Any, ...] = (
+    *(None, True, False, 0, -1, 1, 0.5, -0.0, 1e308, 1e-300, 2**53, "", " ", "true", "null", "0.9", "ada", "grace"),
+    *("champion", "archlab.approved_by", "archlab.hold", "weather", "ä", "\u0430da", 'a"b', "a\\b", "a\nb", "{}", "[]"),
+    *("2013-12-25T00:00:00Z", "9999-12-31T23:59:59Z", "not a time", "\u202egrace", "x" * 5000),
+    *([], {}, [None], [[]], [{}], {"a": None}, ["ada"], {"version": "1"}, [{"version": "1"}], [1, "a", None]),
+)
+
+TIMES = (NOW, NOW + timedelta(days=47), datetime(2013, 12, 26, 23, 59, tzinfo=UTC), datetime(1970, 1, 1, tzinfo=UTC))
+ROLES = ("developer", "operator", "approver", "viewer", "trainer", "Operator", "operator ", "")
+
+
+def good(action: str, **evidence: Any) -> Query:
+    """A query that the built-in rules allow."""
+    return Query(
+        subject=Subject(user="ops", team="operations", roles=("developer", "operator", "approver")),
+        action=action,
+        resource=PolicyResource(kind="model-version", name="departure-delay", version="2", team="operations"),
+        evidence={**copy.deepcopy(GOOD[action]), **evidence},
+        time=NOW,
+    )
+
+
+def damaged(seed: int, count: int) -> Iterator[Query]:
+    """Good queries with up to three fields missing, of another type, None or odd; other subjects, times, actions."""
+    chance = random.Random(seed)
+    for _ in range(count):
+        query = good(chance.choice(list(GOOD)))
+        evidence = copy.deepcopy(query.evidence)
+        for _ in range(chance.randint(0, 3)):
+            _damage(evidence, chance)
+        yield query.model_copy(update={"evidence": evidence, **_surroundings(query, chance)})
+
+
+def _damage(evidence: dict[str, Any], chance: random.Random) -> None:
+    places = list(_places(evidence))
+    if not places:
+        return
+    holder, key = chance.choice(places)
+    if chance.random() < 0.4:
+        del holder[key]
+    else:
+        holder[key] = copy.deepcopy(chance.choice(ODD))
+
+
+def _places(value: Any) -> Iterator[tuple[Any, Any]]:
+    """Every field and element, however deep, as its holder and its key."""
+    for key, inner in list(value.items() if isinstance(value, dict) else enumerate(value)):
+        yield value, key
+        if isinstance(inner, dict | list):
+            yield from _places(inner)
+
+
+def _surroundings(query: Query, chance: random.Random) -> dict[str, Any]:
+    changed: dict[str, Any] = {}
+    if chance.random() < 0.4:
+        users, teams = ("ada", "grace", "", "gr\u0430ce"), ("operations", "revenue", "")
+        roles = tuple(chance.sample(ROLES, chance.randint(0, 3)))
+        changed["subject"] = Subject(user=chance.choice(users), team=chance.choice(teams), roles=roles)
+    if chance.random() < 0.2:
+        changed["time"] = chance.choice(TIMES)
+    if chance.random() < 0.1:
+        changed["action"] = chance.choice(
+            (*GOOD, "promotion/", "Promotion/champion", "promotion/champion ", "data/x", "")
+        )
+    if chance.random() < 0.2:
+        changed["resource"] = query.resource.model_copy(
+            update={"team": chance.choice(("", "revenue")), "name": chance.choice(("", 'x"y', "flight-time"))}
+        )
+    return changed
