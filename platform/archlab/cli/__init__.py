@@ -27,6 +27,7 @@ MODULES = (
     "load",
     "questions",
     "designs",
+    "sweep",
     "gradebook",
     "exam",
     "quiz",

@@ -24,7 +24,7 @@ from archlab.experiments.scoring import REPEATS, too_slow
 from archlab.files import write_model
 from archlab.lab import scratch
 from archlab.lab.clock import advance
-from archlab.lab.driving import drive, script_of
+from archlab.lab.driving import drive, prepared, script_of
 from archlab.lab.lab import Lab
 from archlab.lab.work import clock
 from archlab.plan.layout import layout
@@ -182,7 +182,9 @@ def _loads(made: Lab, where: Conditions, progress: Progress) -> tuple[Load, ...]
 
 def _load(made: Lab, where: Conditions, progress: Progress) -> Load:
     progress("load", f"{where.offered_per_s:g} requests/s for {where.load_seconds} s")
-    facts = drive(made, script_of(made), USERS, where.load_seconds, where.offered_per_s / USERS)
+    script = script_of(made)
+    extra = {"ARCHLAB_LOAD_REQUESTS": str(prepared(made, script))}
+    facts = drive(made, script, USERS, where.load_seconds, where.offered_per_s / USERS, extra)
     return Load(
         offered_per_s=where.offered_per_s,
         seconds=facts["seconds"],

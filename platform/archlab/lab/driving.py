@@ -29,6 +29,26 @@ def script_of(lab: Lab) -> Path:
     return script
 
 
+def prepared(lab: Lab, script: Path) -> Path:
+    """Have the scenario write its requests ahead, so that a run's time is spent on asking; where they are.
+
+    Raises:
+        ArchlabError: they could not be made; carries what the script said.
+    """
+    done = subprocess.run(
+        [sys.executable, str(script)],
+        env=environment(lab, 1.0),
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        check=False,
+    )
+    said = done.stdout.strip().splitlines()
+    if done.returncode or not said:
+        raise ArchlabError(f"The load's requests could not be made: {done.stderr.strip()[-300:]}")
+    return Path(said[-1])
+
+
 def drive(
     lab: Lab, script: Path, users: int, seconds: int, per_user: float, extra: dict[str, str] | None = None
 ) -> dict[str, Any]:

@@ -88,6 +88,10 @@ class Slo(Spec):
 
     p99_ms: int = Field(gt=0)
     availability: float = Field(gt=0, le=1)
+    max_quality_loss: float | None = Field(default=None, gt=0)
+    """How much worse than with the freshest features answers may be, in the card's measure."""
+    peak_share: float | None = Field(default=None, gt=0)
+    """Peak demand, as a share of this machine's calibrated requests per second."""
 
 
 class Model(Spec):

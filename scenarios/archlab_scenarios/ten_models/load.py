@@ -1,6 +1,7 @@
 """Load of the ten-model lab: real flights in the scenario's mix, offered at a constant rate (locust).
 
     archlab load --users 20 --run-time 30s          # judged against the SLOs
+    python load.py                                  # only writes the requests ahead and prints where
     locust -f load.py                               # locust's own UI; finds the lab by itself
 
 Open loop: each user offers requests at fixed moments, whether or not earlier ones were answered, and latency counts
@@ -202,3 +203,7 @@ def _finish(**_: Any) -> None:
         FLIGHTS.kill()
     if path := os.environ.get("ARCHLAB_LOAD_RESULT"):
         Path(path).write_text(json.dumps(RECORD.summary(seconds)))
+
+
+if __name__ == "__main__":
+    sys.stdout.write(f"{_prepared()}\n")

@@ -9,7 +9,7 @@ from archlab.spec.grading import Evidence, Truth
 from archlab.spec.scenario import Mode, Model, Variant
 from archlab_scenarios.ten_models import economics as eco
 from archlab_scenarios.ten_models.gatekeeping import leak_refused, leak_rolled_back
-from archlab_scenarios.ten_models.measured import design_measured
+from archlab_scenarios.ten_models.measured import design_measured, replicas_at_peak, slowest_materialisation
 
 __all__ = [
     "batch_day_net",
@@ -20,8 +20,10 @@ __all__ = [
     "design_measured",
     "leak_refused",
     "leak_rolled_back",
+    "replicas_at_peak",
     "second_replica",
     "shared_cost",
+    "slowest_materialisation",
     "unit_cost",
 ]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from fractions import Fraction
 from itertools import product
@@ -11,20 +11,31 @@ from typing import Any
 import pytest
 
 from archlab.grading import content, grade
-from archlab.spec.grading import Question, QuestionKind, Truth, Verdict
+from archlab.spec.experiments import Sweep
+from archlab.spec.grading import Evidence, Question, QuestionKind, Truth, Verdict
 from archlab.spec.scenario import Mode
 from archlab_scenarios.ten_models import economics as eco
 from archlab_scenarios.ten_models import truths
+from sweeps import losses, tails
 from synthetic import DAY, World, decision, release, ten_models, version
 from trials import trial
 
 PACK = content.load(ten_models())
 BATCH = {"flight-time": Mode.BATCH, "airport-congestion": Mode.BATCH}
+SWEPT: dict[str, Callable[[Evidence], tuple[Sweep, ...]]] = {
+    "fresh-enough": lambda _: (losses({1_800: (0, 0), 3_600: (0, 0), 21_600: (9, 9), 86_400: (9, 9)}),),
+    "replicas-at-peak": lambda e: (
+        tails(dict.fromkeys((1, 2, 3), (9, 9)), e.scenario.model("departure-delay").slo.peak_share or 0),
+    ),
+}
+"""Sweeps that decide, for questions that need one."""
 HOURLY = {"airport-congestion": timedelta(hours=1)}
 
 
 def _truth(name: str, world: World) -> Truth:
     evidence = world.evidence()
+    if name in SWEPT:
+        evidence = evidence.model_copy(update={"sweeps": SWEPT[name](evidence)})
     found = PACK.truth(PACK.question(name))(evidence, evidence.variant)
     assert not found.blocked
     return found
@@ -80,6 +91,8 @@ def test_every_explanation_is_filled_from_facts() -> None:
         )
         if question.design:
             evidence = evidence.model_copy(update={"design": trial(15)})
+        if question.id in SWEPT:
+            evidence = evidence.model_copy(update={"sweeps": SWEPT[question.id](evidence)})
         found = PACK.truth(question)(evidence, evidence.variant)
         assert not found.blocked, question.id
         assert "?" not in grade.explain(question.explanation, found.facts), question.id
