@@ -64,6 +64,25 @@ def timed(*args: str) -> tuple[float, int, str]:
     return seconds, peak, output
 
 
+def designs(home: Path) -> list[tuple[str, str, str]]:
+    """A design question: the first answer measures machine, reference and naive designs too, later ones their own."""
+    design = home / "design.yaml"
+    design.write_text("models: {flight-time: {mode: batch}, arrival-delay: {replicas: 1}}\n")
+    rows = []
+    for what in ("first (machine, reference, three naive)", "later", "again (measured before)"):
+        seconds, peak, _ = timed("answer", "design-for-tomorrow", str(design) if what != "later" else _other(home))
+        rows.append((f"design graded, {what}", f"{seconds:.1f} s, peak {peak / 1e9:.2f} GB", ""))
+    return rows
+
+
+def _other(home: Path) -> str:
+    path = home / "other.yaml"
+    path.write_text(
+        "models: {flight-time: {mode: batch}, arrival-delay: {replicas: 1}, delay-recovery: {replicas: 1}}\n"
+    )
+    return str(path)
+
+
 def main() -> None:
     """Measure and print."""
     with tempfile.TemporaryDirectory(prefix="archlab-bench-") as home:
@@ -83,6 +102,7 @@ def main() -> None:
                 rows.append((f"replayed business day {day}", f"{seconds:.1f} s, peak {peak / 1e9:.2f} GB", "≤ 20 s"))
             after = json.loads(timed("status", "--json")[2])["replicas"]
             rows.append(("reset", f"{timed('reset')[0]:.1f} s", "≤ 20 s"))
+            rows += designs(Path(home))
             for before, now in zip(replicas, after, strict=True):
                 name = f"{before['unit']}-{before['index']}"
                 rows.append(

@@ -125,7 +125,8 @@ class Quiz:
 
     def _submit(self) -> None:
         if self._question.kind is QuestionKind.DESIGN:
-            self._notice = f"A design is measured for minutes: archlab answer {self._question.id} FILE"
+            exam = "" if self._session.name == "practice" else "exam "
+            self._notice = f"A design is measured for minutes: archlab {exam}answer {self._question.id} FILE"
             return
         if not self._draft.raw and self._question.kind not in (QuestionKind.STATE, QuestionKind.REGO):
             self._notice = "Nothing is chosen yet." if self._question.options else "Type a number first."

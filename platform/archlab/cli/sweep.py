@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated
 
@@ -134,8 +135,8 @@ def _numbers(text: str) -> list[float]:
     return found
 
 
-def _check_replicas(counts: object) -> None:
+def _check_replicas(counts: Sequence[int]) -> None:
     from archlab.errors import UserError
 
-    if not isinstance(counts, list) or not all(1 <= n <= 8 for n in counts):
+    if not all(1 <= n <= 8 for n in counts):
         raise UserError("A model has 1 to 8 replicas.", "For example: --replicas 1,2,3")

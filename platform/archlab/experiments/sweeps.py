@@ -107,7 +107,7 @@ def load(lab: Lab, model: str, over: LoadRange, progress: Progress) -> Sweep:
             apply_overrides(made, _replicas(model, count), lambda *_: None)
             for share in over.shares:
                 offered = float(f"{share * rate.value:.3g}")
-                progress("sweep", f"{count} replicas, {offered:g} requests/s")
+                progress(f"{count} replicas", f"{offered:g} requests/s")
                 runs = [_run(made, requests, model, offered, over.seconds) for _ in range(over.repeats)]
                 points.append(_loaded({"replicas": count, "share": share, "offered_per_s": offered}, runs))
     sweep = Sweep(
