@@ -69,33 +69,36 @@ def page(title: str, marks: Sequence[Mark], notes: Sequence[str]) -> str:
 
 
 def svg(marks: Sequence[Mark]) -> str:
-    """Value over cost as SVG, 720 by 400."""
+    """Value over cost as SVG, 720 by 430."""
     left, right = _range([m.cost for m in marks])
     low, high = _range([m.value for m in marks])
 
     def x(cost: float) -> float:
-        return 80 + (cost - left) / (right - left) * 560
+        return 110 + (cost - left) / (right - left) * 500
 
     def y(value: float) -> float:
-        return 340 - (value - low) / (high - low) * 300
+        return 340 - (value - low) / (high - low) * 280
 
     colours = {"Y": "#c2410c", "R": "#15803d"}
     dots = "".join(
         f'<circle cx="{x(m.cost):.1f}" cy="{y(m.value):.1f}" r="7" fill="{colours.get(m.sign, "#6b7280")}">'
         f"<title>{escape(m.name)}: net {m.net:.2f} USD a day</title></circle>"
-        f'<text x="{x(m.cost) + 11:.1f}" y="{y(m.value) + 5:.1f}">{escape(m.name)}</text>'
-        for m in reversed(marks)
+        # names of neighbours stand above and below in turn, so that they don't cover each other
+        f'<text x="{x(m.cost):.1f}" y="{y(m.value) + (-14 if n % 2 else 24):.1f}" text-anchor="middle">'
+        f"{escape(m.name)}</text>"
+        for n, m in reversed(list(enumerate(marks)))
     )
-    axes = '<path d="M80 40V340H640" fill="none" stroke="#888"/>'
+    axes = '<path d="M80 40V370H650" fill="none" stroke="#888"/>'
     labels = (
         f'<text x="72" y="345" text-anchor="end">{low:.2f}</text>'
-        f'<text x="72" y="45" text-anchor="end">{high:.2f}</text>'
-        f'<text x="80" y="362">{left:.2f}</text><text x="640" y="362" text-anchor="end">{right:.2f}</text>'
-        '<text x="360" y="388" text-anchor="middle">cost, USD a day</text>'
+        f'<text x="72" y="65" text-anchor="end">{high:.2f}</text>'
+        f'<text x="110" y="390" text-anchor="middle">{left:.2f}</text>'
+        f'<text x="610" y="390" text-anchor="middle">{right:.2f}</text>'
+        '<text x="360" y="418" text-anchor="middle">cost, USD a day</text>'
         '<text x="20" y="24">value, USD a day</text>'
     )
     return (
-        '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 720 400" role="img" font-size="14" '
+        '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 720 430" role="img" font-size="14" '
         f'font-family="system-ui,sans-serif"><title>Value over cost of each design</title>{axes}{labels}{dots}</svg>'
     )
 

@@ -19,6 +19,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from string import ascii_lowercase
 
 from archlab.experiments.chart import Mark, scatter
 from archlab.experiments.intervals import of_repeats
@@ -127,7 +128,7 @@ def report(trial: DesignTrial, scored: Score, scenario: Scenario) -> str:
 def marks(trial: DesignTrial) -> list[Mark]:
     """The designs for a chart, the submitted one first."""
     named = [("yours", "Y", trial.submitted), ("reference", "R", trial.reference)]
-    named += [(run.name, "n", run) for run in trial.naive]
+    named += [(run.name, sign, run) for sign, run in zip(ascii_lowercase, trial.naive, strict=False)]
     return [Mark(name, _usd(money(run).cost), _usd(money(run).value), sign) for name, sign, run in named]
 
 

@@ -32,7 +32,7 @@ def test_the_drawing_is_well_formed_and_the_page_loads_nothing() -> None:
     drawn = ElementTree.fromstring(svg(MARKS))
     circles = drawn.findall("{http://www.w3.org/2000/svg}circle")
     assert len(circles) == 3
-    assert [float(c.attrib["cx"]) for c in circles] == pytest.approx([640, 80, 266.67], abs=0.1)
+    assert [float(c.attrib["cx"]) for c in circles] == pytest.approx([610, 110, 276.67], abs=0.1)
     html = page("Designs", MARKS, ["A note & more"])
     assert "all &lt;online&gt;" in html
     assert "src=" not in html
