@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help setup lab test lint types layers policies unit e2e test-kube bench bench-serving clean lock
+.PHONY: help setup lab test lint types layers policies unit e2e test-kube bench bench-serving image clean lock
 
 help: ## Explain the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
@@ -41,8 +41,8 @@ unit: setup ## Unit tests, policy tests included
 e2e: setup ## One real ten-model lab, used by every test in tests/e2e
 	$(BIN)/pytest -q tests/e2e
 
-test-kube: setup ## Tests on the Kubernetes cluster that KUBECONFIG names; they install and remove archlab there
-	$(BIN)/pytest -q tests/kube
+test-kube: setup ## Tests on the Kubernetes cluster that KUBECONFIG names; they install and remove archlab there; the images must be there
+	$(BIN)/pytest -q tests/kube --durations 12
 
 bench: setup ## Measure start-up, a replayed day, memory; print a table
 	$(BIN)/python benchmarks/lab.py
@@ -50,9 +50,16 @@ bench: setup ## Measure start-up, a replayed day, memory; print a table
 bench-serving: setup ## Measure the inference server beside MLServer, MLflow, BentoML, KServe and bare ASGI apps
 	$(BIN)/python -m benchmarks.serving $(ARGUMENTS)
 
-lock: ## Resolve requirements.lock anew
+image: setup ## Build the images of labs on a cluster (docker or podman)
+	$(BIN)/archlab image build $(if $(ARGUMENTS),-- $(ARGUMENTS))
+
+lock: ## Resolve requirements.lock anew, and with its versions what goes into the images
 	uv pip compile pyproject.toml --extra dev --extra kube --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' -o requirements.lock
+	for image in platform:pyproject.toml serving:images/serving.in; do \
+	  uv pip compile $${image#*:} --constraint requirements.lock --universal --python-version 3.11 --generate-hashes \
+	    --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' -o images/$${image%%:*}.lock; \
+	done
 
 clean: ## Stop labs and delete .archlab, .venv and caches
 	@-for lab in $$(ls .archlab/*/lab.json 2>/dev/null | xargs -r -n1 dirname | xargs -r -n1 basename); do $(BIN)/archlab down --lab $$lab --purge; done

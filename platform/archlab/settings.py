@@ -104,8 +104,9 @@ class LabFolder:
 
     @property
     def keys(self) -> Path:
-        """Signing keys."""
-        return self.root / "keys"
+        """Signing keys; where ARCHLAB_KEYS says, in pods that get them from a Secret."""
+        mounted = os.environ.get("ARCHLAB_KEYS")
+        return Path(mounted) if mounted else self.root / "keys"
 
     @property
     def tokens(self) -> Path:

@@ -12,7 +12,7 @@ from .errors import ConfigurationError
 PREFIX = "ARCHLAB_SERVING_"
 _NUMBERS = (
     *("threads", "workers", "max_body_bytes", "body_timeout_s", "max_rows", "max_concurrency"),
-    *("max_model_bytes", "memory_limit_bytes", "load_timeout_s"),
+    *("max_model_bytes", "memory_limit_bytes", "load_timeout_s", "catch_up_s"),
     *("max_batch_rows", "max_queue_rows", "queue_timeout_s"),
 )
 _LOADING = ("eager", "lazy")
@@ -65,6 +65,8 @@ class Settings:
     """Largest model file that is read."""
     memory_limit_bytes: int = 0
     """How much memory all models may take together; 0 sets no limit."""
+    catch_up_s: float = 0.0
+    """Longest that a request waits for files that a sidecar is bringing; 0 where they are local."""
     load_timeout_s: float = 10.0
     """Longest that a request waits for its model to be loaded."""
 

@@ -22,6 +22,7 @@ logger = logging.getLogger("archlab_serving")
 
 _RETRIED = frozenset({"unreadable", "key"})
 _RETRY_S = 1.0
+ARRIVING_S = 0.02
 
 Stamp = tuple[int, int, int] | None
 
@@ -71,8 +72,12 @@ class Watcher:
         Raises:
             UnavailableError: the files themselves are not that far; names the one that is behind.
         """
-        if self.loaded.sequence < min_feed or self.snapshot.sequence < min_snapshot:
+        deadline = time.monotonic() + self._settings.catch_up_s
+        while self.loaded.sequence < min_feed or self.snapshot.sequence < min_snapshot:
             await self.refresh()
+            if time.monotonic() >= deadline:
+                break
+            await asyncio.sleep(ARRIVING_S)
         if self.loaded.sequence < min_feed:
             raise UnavailableError(f"release feed is at {self.loaded.sequence}, x-archlab-min-feed asks for {min_feed}")
         if self.snapshot.sequence < min_snapshot:

@@ -14,6 +14,7 @@ MODULES = (
     "scenarios",
     "labs",
     "doctor",
+    "image",
     "access",
     "models",
     "compare",

@@ -27,13 +27,20 @@ def up(
     lab: LabOption = None,
     seed: Annotated[int | None, typer.Option(help="Which variant of the scenario; 1 by default.")] = None,
     port: Annotated[int | None, typer.Option(help="Port of the gateway; 8080 or the next free one by default.")] = None,
+    target: Annotated[str | None, typer.Option(help="local (processes here) or kube (pods of a cluster).")] = None,
+    context: Annotated[str, typer.Option(help="kube: context of the kubeconfig; its current one by default.")] = "",
+    gateway: Annotated[
+        str, typer.Option(help="kube: where the gateway is reached, if a node's address is not: http://127.0.0.1:PORT")
+    ] = "",
 ) -> None:
     """Bring a lab up; a second time is harmless and quick."""
     from archlab.cli.progress import Steps
     from archlab.lab.lifecycle import up as bring_up
+    from archlab.lab.placing import place
 
     with Steps("Bringing the lab up") as steps:
-        made = bring_up(scenario, steps, lab=lab, seed_number=seed, port=port)
+        kube = place(scenario, lab, target, context=context, gateway=gateway, node_port=port)
+        made = bring_up(scenario, steps, lab=lab, seed_number=seed, port=port, kube=kube)
     err.print(f"[green]Lab {made.name} is up[/] after {steps.seconds:.0f} s.")
     _welcome(made)
 

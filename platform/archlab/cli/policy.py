@@ -23,6 +23,7 @@ def apply(lab: LabOption = None) -> None:
 
     found = open_lab(lab)
     digest = publish(found.folder)
+    found.target.share()
     console.print(f"Bundle {digest[:12]} is in force. Your own rules are in {found.folder.policies}")
 
 

@@ -8,7 +8,7 @@ from pydantic import Field
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from archlab.control import batches, bill, clock, decisions, metrics, page, repository, scores, snapshots, ticks
+from archlab.control import batches, bill, clock, decisions, metrics, page, repository, scores, snapshots, sync, ticks
 from archlab.control.batches import Finished
 from archlab.control.comparison import comparison
 from archlab.control.decisions import Decided
@@ -130,6 +130,11 @@ def get_batch_runs(call: Call) -> Any:
     """Runs, oldest first."""
     with call.service.store.read() as db:
         return batches.read(db)
+
+
+def get_snapshot(call: Call) -> Any:
+    """The manifest in force, or null."""
+    return snapshots.newest(call.service.store)
 
 
 def post_snapshot(call: Call) -> Any:
@@ -272,6 +277,7 @@ CALLS: tuple[tuple[str, str, Handler, str | None], ...] = (
     ("GET", "/champions/{model}", get_champion, ANY),
     ("POST", "/batch-runs", post_batch_run, OPERATOR),
     ("GET", "/batch-runs", get_batch_runs, ANY),
+    ("GET", "/snapshots", get_snapshot, ANY),
     ("POST", "/snapshots", post_snapshot, OPERATOR),
     ("POST", "/usage", post_usage, OPERATOR),
     ("GET", "/score", get_score, ANY),
@@ -284,10 +290,15 @@ CALLS: tuple[tuple[str, str, Handler, str | None], ...] = (
     ("POST", "/repository/models/{model}/load", load_model, OPERATOR),
     ("POST", "/repository/models/{model}/unload", unload_model, OPERATOR),
     ("POST", "/login-codes", post_login_code, ANY),
+    ("POST", "/desired", sync.put_desired, OPERATOR),
+    ("GET", "/sync/blobs/{sha256}", sync.blob, sync.REPLICA),
+    ("GET", "/sync/{kind}/applied", sync.applied, ANY),
+    ("POST", "/predictions/{replica}", sync.take_predictions, sync.REPLICA),
 )
 """Method, path, handler, role (None: no token needed)."""
 
 
 def routes() -> list[Route]:
     """The calls as routes."""
-    return [Route(path, endpoint(handler, role), methods=[method]) for method, path, handler, role in CALLS]
+    plain = [Route(path, endpoint(handler, role), methods=[method]) for method, path, handler, role in CALLS]
+    return [*plain, Route("/sync/{kind}", sync.follow, methods=["GET"])]

@@ -37,6 +37,11 @@ class Call:
         self._headers = {k.lower(): v for k, v in request.headers.items()}
         self._content = content
 
+    @property
+    def content(self) -> bytes:
+        """The body as it came."""
+        return self._content
+
     def authorise(self, role: str) -> None:
         """Check the token and its role.
 

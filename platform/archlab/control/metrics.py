@@ -7,11 +7,12 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
+from archlab.addresses import Replica, replicas
 from archlab.control import clock
 from archlab.control.store import Store
 from archlab.errors import ArchlabError
 from archlab.settings import LabFolder
-from archlab.spec.plan import Plan, Role
+from archlab.spec.plan import Plan
 from archlab.spec.release import ReleaseFeed
 from archlab.unixhttp import get
 
@@ -53,23 +54,23 @@ def own(store: Store, feed: ReleaseFeed) -> str:
 
 def scrape(folder: LabFolder, plan: Plan) -> list[tuple[dict[str, str], str]]:
     """Every replica's exposition, and `archlab_up` for each; a replica that doesn't answer is 0."""
-    replicas = [(u.name, i) for u in plan.units if u.role is Role.SERVER for i in range(u.replicas)]
-    if not replicas:
+    servers = replicas(folder, plan)
+    if not servers:
         return []
-    with ThreadPoolExecutor(max_workers=min(8, len(replicas))) as pool:
-        texts = list(pool.map(lambda r: _replica(folder, *r), replicas))
+    with ThreadPoolExecutor(max_workers=min(8, len(servers))) as pool:
+        texts = list(pool.map(_exposition, servers))
     found = []
-    for (unit, index), text in zip(replicas, texts, strict=True):
-        labels = {"unit": unit, "replica": str(index)}
+    for server, text in zip(servers, texts, strict=True):
+        labels = {"unit": server.unit, "replica": server.number}
         up = "# HELP archlab_up Whether the replica answered the scrape.\n# TYPE archlab_up gauge\n"
         found.append((labels, f"{up}archlab_up {0 if text is None else 1}\n"))
         found.append((labels, text or ""))
     return found
 
 
-def _replica(folder: LabFolder, unit: str, index: int) -> str | None:
+def _exposition(server: Replica) -> str | None:
     try:
-        status, body = get(folder.socket(f"{unit}-{index}"), "/metrics", {}, timeout_s=2)
+        status, body = get(server.address, "/metrics", {}, timeout_s=2)
     except ArchlabError:
         return None
     return body.decode(errors="replace") if status == 200 else None

@@ -1,14 +1,14 @@
-"""What control reads of the registry: aliases, versions, ONNX files (MLflow's REST API over its unix socket)."""
+"""What control reads of the registry: aliases, versions, ONNX files (MLflow's REST API)."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
+from archlab.addresses import Address
 from archlab.errors import ArchlabError, NotFoundError, UnavailableError
 from archlab.unixhttp import get
 
@@ -31,12 +31,12 @@ class Registry:
     """Reader of the registry.
 
     Args:
-        socket: its unix socket.
+        at: where it listens.
         token: makes a bearer token of the platform.
     """
 
-    def __init__(self, socket: Path, token: Callable[[], str]) -> None:
-        self._socket = socket
+    def __init__(self, at: Address, token: Callable[[], str]) -> None:
+        self._at = at
         self._token = token
 
     def aliases(self) -> dict[str, dict[str, str]]:
@@ -88,4 +88,4 @@ class Registry:
 
     def _get(self, target: str, *, timeout_s: float) -> tuple[int, bytes]:
         headers = {"Authorization": f"Bearer {self._token()}"}
-        return get(self._socket, target, headers, timeout_s=timeout_s)
+        return get(self._at, target, headers, timeout_s=timeout_s)

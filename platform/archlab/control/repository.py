@@ -1,6 +1,6 @@
 """The model repository extension for the whole lab: every replica of every pool is asked, and their answers merged.
 
-Replicas are asked over their unix sockets as the gateway would ask for an operator; control has checked the role.
+Replicas are asked directly, as the gateway would ask for an operator; control has checked the role.
 """
 
 from __future__ import annotations
@@ -11,9 +11,10 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple, TypeVar
 from urllib.parse import quote
 
+from archlab.addresses import Replica, replicas
 from archlab.errors import ArchlabError, NotFoundError, UnavailableError, UserError
 from archlab.settings import LabFolder
-from archlab.spec.plan import Plan, Role
+from archlab.spec.plan import Plan
 from archlab.spec.release import ReleaseFeed
 from archlab.unixhttp import send
 
@@ -26,19 +27,6 @@ _LOAD_TIMEOUT_S = 50.0
 
 T = TypeVar("T")
 Command = Callable[[LabFolder, Plan, ReleaseFeed, str, dict[str, Any]], None]
-
-
-class Replica(NamedTuple):
-    """One server process."""
-
-    unit: str
-    number: int
-    pool: str
-
-    @property
-    def name(self) -> str:
-        """As its socket and its log are called."""
-        return f"{self.unit}-{self.number}"
 
 
 class ModelState(NamedTuple):
@@ -54,16 +42,10 @@ Index = dict[tuple[str, str], ModelState] | str
 """What one replica says, or why it says nothing."""
 
 
-def replicas(plan: Plan) -> list[Replica]:
-    """Every server of the lab."""
-    servers = (unit for unit in plan.units if unit.role is Role.SERVER)
-    return [Replica(unit.name, number, unit.pool) for unit in servers for number in range(unit.replicas)]
-
-
 def index(folder: LabFolder, plan: Plan, feed: ReleaseFeed, *, ready_only: bool = False) -> list[ModelState]:
     """Every version, READY when all replicas that should have it say so, else its worst state."""
-    servers = replicas(plan)
-    answers = dict(zip(servers, _all(servers, lambda server: _ask_index(folder, server)), strict=True))
+    servers = replicas(folder, plan)
+    answers = dict(zip(servers, _all(servers, _ask_index), strict=True))
     states = merge(answers, feed)
     return [state for state in states if not ready_only or state.state == READY]
 
@@ -105,10 +87,10 @@ def _command(
     if not pools:
         known = ", ".join(sorted({release.model for release in feed.releases})) or "nothing"
         raise NotFoundError(f"No release of a model {model!r} is published; there is {known}.", "See: archlab status")
-    servers = [replica for replica in replicas(plan) if replica.pool in pools]
+    servers = [replica for replica in replicas(folder, plan) if replica.pool in pools]
     target = f"/v2/repository/models/{quote(model, safe='')}/{verb}"
     body = json.dumps({"parameters": parameters}).encode()
-    faults = [fault for fault in _all(servers, lambda server: _ask(folder, server, target, body)) if fault is not None]
+    faults = [fault for fault in _all(servers, lambda server: _ask(server, target, body)) if fault is not None]
     if not servers:
         faults = [(503, f"no replica of pool {', '.join(sorted(pools))} is planned")]
     if faults:
@@ -116,21 +98,19 @@ def _command(
         raise kind(f"{model} was not {verb}ed everywhere: {'; '.join(reason for _, reason in faults)}.")
 
 
-def _ask(folder: LabFolder, server: Replica, target: str, body: bytes) -> tuple[int, str] | None:
+def _ask(server: Replica, target: str, body: bytes) -> tuple[int, str] | None:
     """Status and reason of a replica that didn't do as asked."""
     try:
-        status, answer = send(
-            folder.socket(server.name), "POST", target, _HEADERS, body=body, timeout_s=_LOAD_TIMEOUT_S
-        )
+        status, answer = send(server.address, "POST", target, _HEADERS, body=body, timeout_s=_LOAD_TIMEOUT_S)
     except ArchlabError:
         return 503, f"{server.name}: does not answer"
     return None if status == 200 else (status, f"{server.name}: {_message(status, answer)}")
 
 
-def _ask_index(folder: LabFolder, server: Replica) -> Index:
+def _ask_index(server: Replica) -> Index:
     try:
         status, answer = send(
-            folder.socket(server.name),
+            server.address,
             "POST",
             "/v2/repository/index",
             _HEADERS,

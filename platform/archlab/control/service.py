@@ -7,11 +7,13 @@ import sqlite3
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
+from archlab.addresses import REGISTRY, part
 from archlab.control import clock
 from archlab.control.desired import Desired
 from archlab.control.feed import Feed
 from archlab.control.login import LoginCodes
 from archlab.control.predictions import Predictions
+from archlab.control.published import Published
 from archlab.control.reconcile import Reconciler
 from archlab.control.registry import Registry
 from archlab.control.store import Store
@@ -37,12 +39,13 @@ class Service:
         self.feed = Feed(folder, self.store)
         self.feed.repair(self.feed.current())
         self.logins = LoginCodes()
-        registry = Registry(folder.socket("registry"), lambda: mint(folder, PLATFORM))
+        registry = Registry(part(folder, REGISTRY), lambda: mint(folder, PLATFORM))
         self.reconciler = Reconciler(self.store, self.feed, registry, self.desired)
         self.predictions = Predictions(
             folder.control_db.with_name("predictions.db"), folder.predictions, self._table_keys
         )
         self.versions = VersionMetrics(self.predictions, folder.control_db)
+        self.published = Published(folder)
         self._started = False
         self._failure = ""
         self._log_failure = ""

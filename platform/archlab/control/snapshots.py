@@ -51,6 +51,12 @@ def publish(store: Store, folder: LabFolder, made: Materialized) -> FeatureSnaps
     return after
 
 
+def newest(store: Store) -> FeatureSnapshot | None:
+    """The manifest in force; None before the first."""
+    with store.read() as db:
+        return _newest(db)
+
+
 def _newest(db: sqlite3.Connection) -> FeatureSnapshot | None:
     row = db.execute("SELECT manifest FROM snapshots ORDER BY sequence DESC LIMIT 1").fetchone()
     return FeatureSnapshot.model_validate_json(row["manifest"]) if row else None

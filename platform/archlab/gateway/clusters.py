@@ -1,4 +1,4 @@
-"""Upstreams: the first N replicas of a server unit (HTTP and gRPC apart), registry, control; all behind unix sockets.
+"""Upstreams: the first N replicas of a server unit (HTTP and gRPC apart), registry, control.
 
 A cluster is named after what is in it (`online.2`), so its members never change: a model that moves gets another
 cluster, and nothing that carries requests is replaced under them. Models of one pool share its health checks.
@@ -6,11 +6,8 @@ cluster, and nothing that carries requests is replaced under them. Models of one
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
-
-from archlab.gateway.messages import Message, pipe, seconds, typed
-from archlab.settings import LabFolder
+from archlab.gateway.messages import Message, seconds, typed
+from archlab.gateway.sites import Site
 from archlab.spec.plan import Plan, Role
 
 HEALTH_INTERVAL_S = 0.5
@@ -34,23 +31,22 @@ def shadow_cluster_name(unit: str, replicas: int, *, grpc: bool = False) -> str:
     return cluster_name(unit, replicas, grpc=grpc) + SHADOW_SUFFIX
 
 
-def clusters(plan: Plan, folder: LabFolder) -> list[Message]:
+def clusters(plan: Plan, site: Site) -> list[Message]:
     """Every upstream that the plan's routes lead to, sorted by name."""
     wanted = {(b.unit, b.replicas) for route in plan.routes for b in route.backends}
     wanted |= {(u.name, u.replicas) for u in plan.units if u.role is Role.SERVER}
     mirrored = {(r.shadow.unit, r.shadow.replicas) for r in plan.routes if r.shadow}
-    made = [_cluster(name, [folder.socket(name)]) for name in ("control", "registry")]
+    made = [_cluster(name, site.part(name)) for name in ("control", "registry")]
     for grpc in (False, True):
-        made += [_pool(unit, replicas, folder, grpc=grpc) for unit, replicas in wanted]
-        made += [_shadow(unit, replicas, folder, grpc=grpc) for unit, replicas in mirrored]
+        made += [_pool(unit, replicas, site, grpc=grpc) for unit, replicas in wanted]
+        made += [_shadow(unit, replicas, site, grpc=grpc) for unit, replicas in mirrored]
     return sorted(made, key=lambda c: str(c["name"]))
 
 
-def _pool(unit: str, replicas: int, folder: LabFolder, *, grpc: bool) -> Message:
-    socket = folder.grpc_socket if grpc else folder.socket
-    sockets = [socket(f"{unit}-{index}") for index in range(replicas)]
+def _pool(unit: str, replicas: int, site: Site, *, grpc: bool) -> Message:
+    found = site.pool(unit, replicas, grpc=grpc)
     return {
-        **_cluster(cluster_name(unit, replicas, grpc=grpc), sockets, protocol="http2" if grpc else "http"),
+        **_cluster(cluster_name(unit, replicas, grpc=grpc), found, protocol="http2" if grpc else "http"),
         "health_checks": [_health_check(grpc=grpc)],
         "outlier_detection": _outliers(),
         "common_lb_config": {
@@ -62,10 +58,10 @@ def _pool(unit: str, replicas: int, folder: LabFolder, *, grpc: bool) -> Message
     }
 
 
-def _shadow(unit: str, replicas: int, folder: LabFolder, *, grpc: bool) -> Message:
+def _shadow(unit: str, replicas: int, site: Site, *, grpc: bool) -> Message:
     """The same replicas, counted apart: failing copies take no replica out, slow ones hold no caller's place."""
     limits = dict.fromkeys(("max_connections", "max_pending_requests", "max_requests"), MAX_MIRRORED)
-    pool = _pool(unit, replicas, folder, grpc=grpc)
+    pool = _pool(unit, replicas, site, grpc=grpc)
     return {
         **{key: value for key, value in pool.items() if key != "outlier_detection"},
         "name": shadow_cluster_name(unit, replicas, grpc=grpc),
@@ -73,8 +69,7 @@ def _shadow(unit: str, replicas: int, folder: LabFolder, *, grpc: bool) -> Messa
     }
 
 
-def _cluster(name: str, sockets: Sequence[Path], protocol: str = "http") -> Message:
-    endpoints = [{"endpoint": {"address": pipe(socket)}} for socket in sockets]
+def _cluster(name: str, found: Message, protocol: str = "http") -> Message:
     limits = dict.fromkeys(("max_connections", "max_pending_requests", "max_requests", "max_retries"), MAX_IN_FLIGHT)
     options = typed(
         "http-options",
@@ -82,8 +77,8 @@ def _cluster(name: str, sockets: Sequence[Path], protocol: str = "http") -> Mess
         explicit_http_config={f"{protocol}_protocol_options": {}},
     )
     return {
-        **typed("cluster", name=name, type="STATIC", lb_policy="ROUND_ROBIN", connect_timeout=seconds(1)),
-        "load_assignment": {"cluster_name": name, "endpoints": [{"lb_endpoints": endpoints}]},
+        **typed("cluster", name=name, lb_policy="ROUND_ROBIN", connect_timeout=seconds(1)),
+        **found,
         "circuit_breakers": {"thresholds": [limits]},
         "typed_extension_protocol_options": {"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": options},
     }

@@ -17,6 +17,7 @@ from archlab.gateway.clusters import clusters
 from archlab.gateway.listener import listener
 from archlab.gateway.messages import Message, file_source, pipe
 from archlab.gateway.routes import routes
+from archlab.gateway.sites import Site, Sockets
 from archlab.settings import LabFolder
 from archlab.spec.plan import Plan
 
@@ -80,21 +81,23 @@ class GatewayFiles:
         return str(self.read(name).get("version_info", ""))
 
 
-def configuration(plan: Plan, folder: LabFolder, port: int, jwks: str) -> Configuration:
+def configuration(plan: Plan, folder: LabFolder, port: int, jwks: str, site: Site | None = None) -> Configuration:
     """The gateway of a plan.
 
     Args:
         plan: routes, units and limits.
         folder: the lab's; sockets and logs are there.
-        port: where to listen on 127.0.0.1.
+        port: where to listen.
         jwks: the lab's public keys (JSON Web Key Set).
+        site: where replicas are found and what is listened on; this machine's sockets and 127.0.0.1 unless told.
     """
+    site = site or Sockets(folder)
     files = GatewayFiles.of(folder)
     return Configuration(
         bootstrap=_bootstrap(plan.lab, files),
-        listeners=[listener(folder.name, port, jwks, files.access_log, files.folder / "rds.json")],
+        listeners=[listener(folder.name, (site.listen, port), jwks, site.access_log, files.folder / "rds.json")],
         routes=[routes(plan)],
-        clusters=clusters(plan, folder),
+        clusters=clusters(plan, site),
     )
 
 

@@ -1,4 +1,4 @@
-"""The listener on the loopback interface: canonical paths, identity, answers of its own in JSON, access log."""
+"""The listener: canonical paths, identity, answers of its own in JSON, access log."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from archlab.gateway.messages import Message, file_source, seconds, typed
 from archlab.gateway.routes import JWT_FILTER, NAME, REQUIREMENT, SHADOW
 from archlab.identity import AUDIENCE, issuer
 
-ADDRESS = "127.0.0.1"
 IDENTITY = {"x-archlab-user": "sub", "x-archlab-team": "team", "x-archlab-scope": "scope"}
 """Headers that only the gateway sets, each from a claim of the checked token."""
 COOKIE = "archlab_token"
@@ -30,14 +29,15 @@ _CALL_STATUS = {400: "3", 401: "16", 413: "8", 429: "8", 503: "14", 504: "4", 0:
 """INVALID_ARGUMENT, UNAUTHENTICATED, RESOURCE_EXHAUSTED (twice), UNAVAILABLE, DEADLINE_EXCEEDED; 0 is any other."""
 
 
-def listener(lab: str, port: int, jwks: str, log: Path, routes: Path) -> Message:
-    """Listens on 127.0.0.1 only; takes its routes from the file that `routes` goes to."""
-    address = {"socket_address": {"address": ADDRESS, "port_value": port}}
+def listener(lab: str, address: tuple[str, int], jwks: str, log: Path, routes: Path) -> Message:
+    """Listens on a host and port only; takes its routes from the file that `routes` goes to."""
+    host, port = address
+    bound = {"socket_address": {"address": host, "port_value": port}}
     manager = {
         "name": "envoy.filters.network.http_connection_manager",
         "typed_config": _manager(lab, jwks, log, routes),
     }
-    return typed("listener", name=f"gateway-{port}", address=address, filter_chains=[{"filters": [manager]}])
+    return typed("listener", name=f"gateway-{port}", address=bound, filter_chains=[{"filters": [manager]}])
 
 
 def _manager(lab: str, jwks: str, log: Path, routes: Path) -> Message:

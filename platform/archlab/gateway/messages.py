@@ -14,6 +14,7 @@ _FILTERS = "extensions.filters.http."
 TYPES = {
     "listener": "config.listener.v3.Listener",
     "cluster": "config.cluster.v3.Cluster",
+    "endpoints": "config.endpoint.v3.ClusterLoadAssignment",
     "routes": "config.route.v3.RouteConfiguration",
     "connection-manager": "extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
     "jwt": _FILTERS + "jwt_authn.v3.JwtAuthentication",

@@ -39,11 +39,11 @@ def ask(lab: Lab, model: str, body: dict[str, Any], version: str | None = None) 
 
 
 def _next(lab: Lab, model: str) -> Ask:
-    from archlab.pipelines.data import data_folder
+    from archlab.pipelines.data import ensure
 
     now = clock(lab)
     caller = lab.scenario.model(model).caller
-    data = data_folder(lab.folder.cache, lab.declared.business)
+    data = ensure(lab.folder.cache, lab.declared.business)
     asks = lab.business.asks(data, model, caller, now, now + timedelta(days=2))
     if not asks:
         raise NotFoundError(

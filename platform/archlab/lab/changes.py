@@ -108,6 +108,7 @@ def apply_overrides(lab: Lab, wanted: Overrides, progress: Progress) -> tuple[st
     write_model(lab.folder.overrides, wanted)
     publish(lab, scenario)
     write_model(lab.folder.plan, plan)
+    lab.target.share()
     if not moved and not fresh and plan.units == old_plan.units:
         # nothing has to be loaded first: what is withdrawn gets no request from here on
         lab.target.route(plan)

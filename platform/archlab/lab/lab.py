@@ -20,7 +20,7 @@ from archlab.spec.scenario import Overrides, Scenario, User, Variant
 
 if TYPE_CHECKING:
     from archlab.spec.business import Business
-    from archlab.targets.local import LocalTarget
+    from archlab.targets.base import Target
 
 
 T = TypeVar("T", bound=BaseModel)
@@ -151,15 +151,20 @@ class Lab:
 
     @property
     def endpoints(self) -> Endpoints:
-        """Where the gateway listens."""
-        return Endpoints(gateway=f"http://127.0.0.1:{self.identity.gateway_port}")
+        """Where the gateway answers."""
+        return self.target.endpoints()
 
     @cached_property
-    def target(self) -> LocalTarget:
+    def target(self) -> Target:
         """What carries the plan out."""
+        identity = self.identity
+        if identity.kube:
+            from archlab.targets.kube.target import KubeTarget
+
+            return KubeTarget(self.folder, identity.kube)
         from archlab.targets.local import LocalTarget
 
-        return LocalTarget(self.folder, port=self.identity.gateway_port)
+        return LocalTarget(self.folder, port=identity.gateway_port)
 
     def user(self, name: str | None = None) -> User:
         """A user of the scenario; the learner by default.

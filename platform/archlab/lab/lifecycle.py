@@ -9,14 +9,14 @@ from datetime import UTC, datetime
 from archlab import __version__, identity
 from archlab.errors import ArchlabError, ConflictError, LabStateError
 from archlab.files import write_atomic, write_model
-from archlab.lab import bento, devices, scratch, seed, snapshot
+from archlab.lab import devices, scratch, seed
 from archlab.lab.changes import publish
 from archlab.lab.lab import Lab, lab_names, open_lab, read, remember, scenario_folder
 from archlab.lab.lock import exclusive
 from archlab.plan.layout import layout
 from archlab.plan.loading import load_scenario
 from archlab.settings import LabFolder
-from archlab.spec.lab import LabIdentity, LabState
+from archlab.spec.lab import KubePlace, LabIdentity, LabState
 from archlab.spec.plan import Plan, Progress
 
 DEFAULT_PORT = 8080
@@ -30,6 +30,7 @@ def up(
     lab: str | None = None,
     seed_number: int | None = None,
     port: int | None = None,
+    kube: KubePlace | None = None,
 ) -> Lab:
     """Bring a lab up: make it when it is new, finish it when half made, start it when stopped.
 
@@ -37,10 +38,10 @@ def up(
         ConflictError: the lab exists with another scenario or seed.
         TargetError: a unit would not start; carries its log's end.
     """
-    name = lab or _usual(scenario)
+    name = usual_name(scenario, lab)
     folder = LabFolder.of(name)
     with exclusive(folder, "up"):
-        made = _identity(folder, scenario, seed_number, port)
+        made = _identity(folder, scenario, seed_number, port, kube)
         handle = Lab(folder)
         remember(name)
         prepare(handle, progress)
@@ -49,16 +50,19 @@ def up(
         else:
             seed.seed(handle, progress)
             devices.remeasure(handle)
-            snapshot.save(folder)
+            handle.target.share()
+            handle.target.keep_start()
             write_model(folder.identity, made.model_copy(update={"state": LabState.READY}))
     return handle
 
 
 def down(lab: Lab, *, purge: bool) -> None:
-    """Stop every process; with `purge` the lab's folder goes too. Twice is harmless."""
+    """Stop everything that runs; with `purge` all that is stored goes too. Twice is harmless."""
     with exclusive(lab.folder, "down"):
         lab.target.destroy()
         scratch.clear(lab)
+        if purge:
+            lab.target.purge()
     if purge:
         shutil.rmtree(lab.folder.root, ignore_errors=True)
 
@@ -70,19 +74,21 @@ def reset(lab: Lab, progress: Progress) -> None:
         LabStateError: the lab was never finished.
     """
     with exclusive(lab.folder, "reset"):
-        if not snapshot.exists(lab.folder):
+        if lab.identity.state is not LabState.READY:
             raise LabStateError(f"Lab {lab.name} has no start to go back to: it was never finished.", "Run: archlab up")
         progress("stop", "all units")
         lab.target.destroy()
         progress("restore", "the state of the start")
-        snapshot.restore(lab.folder)
+        lab.target.return_to_start()
         lab.folder.overrides.unlink(missing_ok=True)
         prepare(lab, progress)
         start(lab, progress)
 
 
-def _usual(scenario: str | None) -> str:
-    """The lab that is meant when none is named: the scenario's own, or the one used last."""
+def usual_name(scenario: str | None, lab: str | None = None) -> str:
+    """The lab that is meant; when none is named the scenario's own, or the one used last."""
+    if lab:
+        return lab
     if named := os.environ.get("ARCHLAB_LAB_NAME"):
         return named
     if scenario is None and lab_names():
@@ -90,7 +96,9 @@ def _usual(scenario: str | None) -> str:
     return scenario or FIRST_SCENARIO
 
 
-def _identity(folder: LabFolder, scenario: str | None, seed_number: int | None, port: int | None) -> LabIdentity:
+def _identity(
+    folder: LabFolder, scenario: str | None, seed_number: int | None, port: int | None, kube: KubePlace | None
+) -> LabIdentity:
     if folder.identity.exists():
         known = Lab(folder).identity
         if scenario is not None and known.scenario != scenario:
@@ -102,7 +110,10 @@ def _identity(folder: LabFolder, scenario: str | None, seed_number: int | None, 
                 f"Lab {folder.name} was made with seed {known.seed}, not {seed_number}.",
                 f"Delete it first: archlab down --lab {folder.name} --purge",
             )
-        if port is not None and port != known.gateway_port:
+        if kube is not None:
+            known = _placed(known, kube)
+            write_model(folder.identity, known)
+        if port is not None and known.kube is None and port != known.gateway_port:
             known = known.model_copy(update={"gateway_port": port})
             write_model(folder.identity, known)
         return known
@@ -115,12 +126,25 @@ def _identity(folder: LabFolder, scenario: str | None, seed_number: int | None, 
         scenario=name,
         seed=1 if seed_number is None else seed_number,
         code_version=__version__,
-        gateway_port=port or free_port(DEFAULT_PORT),
+        gateway_port=0 if kube else port or free_port(DEFAULT_PORT),
+        kube=kube,
         state=LabState.SEEDING,
         created=datetime.now(UTC),
     )
     write_model(folder.identity, made)
     return made
+
+
+def _placed(known: LabIdentity, kube: KubePlace) -> LabIdentity:
+    """A lab stays where it was made; its images and its gateway's address may change.
+
+    Raises:
+        ConflictError: it is elsewhere.
+    """
+    if known.kube is None or (known.kube.namespace, known.kube.context) != (kube.namespace, kube.context):
+        where = f"in namespace {known.kube.namespace}" if known.kube else "on this machine"
+        raise ConflictError(f"Lab {known.lab} is {where}.", "Choose another name with --lab.")
+    return known.model_copy(update={"kube": kube})
 
 
 def prepare(lab: Lab, progress: Progress) -> None:
@@ -137,7 +161,6 @@ def prepare(lab: Lab, progress: Progress) -> None:
     write_model(folder.plan, layout(lab.name, lab.resolved, lab.identity.seed, lab.overrides, known, held))
     write_atomic(folder.root / "known_columns.json", seed.known_columns(lab))
     publish_bundle(folder)
-    bento.ensure(folder, lab.plan, progress)
     for user in lab.declared.users:
         identity.write_header_file(folder, user)
 

@@ -16,13 +16,13 @@ from pathlib import Path
 from archlab import __version__
 from archlab.errors import LabStateError
 from archlab.files import write_model
-from archlab.lab import snapshot
 from archlab.lab.lab import Lab
 from archlab.lab.lock import exclusive
 from archlab.settings import LabFolder, home
 from archlab.spec.lab import LabIdentity, LabState
 from archlab.spec.plan import Progress
 from archlab.spec.scenario import Overrides
+from archlab.targets import snapshot
 
 FIRST_PORT = 18080
 PRIVATE = ("gradebook.pem",)
@@ -58,6 +58,11 @@ def running(lab: Lab, starts: datetime, overrides: Overrides, progress: Progress
     """
     from archlab.lab.lifecycle import prepare, start
 
+    if lab.identity.kube:
+        raise LabStateError(
+            f"Lab {lab.name} is on a cluster; designs are tried beside labs of this machine.",
+            "Bring one up here: archlab up --lab NAME",
+        )
     if not snapshot.exists(lab.folder):
         raise LabStateError(f"Lab {lab.name} was never finished.", f"Run: archlab up --lab {lab.name}")
     _empty(lab)

@@ -43,7 +43,7 @@ def train(lab: Lab, progress: Progress) -> None:
 
 def fill_features(lab: Lab, progress: Progress) -> None:
     """Materialise every view up to the scenario's start and publish the snapshot; done once."""
-    if (lab.folder.snapshots / "current.json").exists():
+    if lab.control.get("/snapshots") is not None:
         return
     start = lab.declared.starts
     ticks: list[dict[str, Any]] = []

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 import httpx
 
+from archlab.addresses import CONTROL, part
 from archlab.errors import UnavailableError
 from archlab.identity import PLATFORM, mint
 from archlab.settings import LabFolder
@@ -47,14 +48,15 @@ class DecisionRecorder(Protocol):
 
 
 class ControlRecorder:
-    """A `DecisionRecorder` that speaks to control over its unix socket, as user `platform`."""
+    """A `DecisionRecorder` that speaks to control as user `platform`."""
 
     def __init__(self, folder: LabFolder) -> None:
         self._folder = folder
         self._token = ""
         self._renew_at = 0.0
-        transport = httpx.AsyncHTTPTransport(uds=str(folder.socket("control")))
-        self._client = httpx.AsyncClient(transport=transport, base_url="http://control", timeout=TIMEOUT_S)
+        at = part(folder, CONTROL)
+        transport = httpx.AsyncHTTPTransport(uds=str(at.path) if at.path else None)
+        self._client = httpx.AsyncClient(transport=transport, base_url=at.base, timeout=TIMEOUT_S)
 
     async def business_time(self) -> datetime:
         """See `DecisionRecorder`."""

@@ -30,8 +30,28 @@ class Target(Protocol):
             TargetError: the gateway refuses them, or does not answer.
         """
 
+    def share(self) -> None:
+        """Make what the lab's folder says known to units that don't share the folder.
+
+        Raises:
+            UnavailableError: control does not answer.
+        """
+
     def destroy(self) -> None:
         """Stop everything that runs; what is stored stays. Harmless when nothing runs."""
+
+    def purge(self) -> None:
+        """Delete what is stored outside the lab's folder; after `destroy`, or without it. Harmless when nothing is."""
+
+    def keep_start(self) -> None:
+        """Keep the present state of registry, control and features as the scenario's start."""
+
+    def return_to_start(self) -> None:
+        """Put the state that was kept back; everything must be stopped.
+
+        Raises:
+            LabStateError: none was kept.
+        """
 
     def observe(self) -> Observation:
         """Every replica as it is right now."""

@@ -19,7 +19,7 @@ from archlab.gateway.rollout import roll_out
 from archlab.settings import LabFolder
 from archlab.spec.job import Job, JobResult
 from archlab.spec.plan import Endpoints, Observation, Plan, Progress, Role
-from archlab.targets import devices, logs, observation, ports, processes, running
+from archlab.targets import bento, devices, logs, observation, ports, processes, running, snapshot
 from archlab.targets.base import OnEvent
 from archlab.targets.commands import Commands, LocalCommands, Program, programs
 from archlab.targets.convergence import Convergence
@@ -52,6 +52,8 @@ class LocalTarget:
     def apply(self, plan: Plan, progress: Progress) -> None:
         """Converge to the plan; see `archlab.targets.base.Target`."""
         _prepare(self.folder, plan)
+        if isinstance(self._commands, LocalCommands):
+            bento.ensure(self.folder, plan, progress)
         devices.write(self.folder, plan)
         config = self._configuration(plan)
         files = GatewayFiles.of(self.folder)
@@ -69,6 +71,9 @@ class LocalTarget:
     def route(self, plan: Plan) -> None:
         """Hand only the plan's routes to a running gateway; see `archlab.targets.base.Target`."""
         roll_out(self._configuration(plan), GatewayFiles.of(self.folder))
+
+    def share(self) -> None:
+        """Nothing to do: the units read the lab's folder."""
 
     def destroy(self) -> None:
         """Stop everything; see `archlab.targets.base.Target`."""
@@ -91,6 +96,17 @@ class LocalTarget:
             if time.monotonic() > deadline:
                 raise TargetError(f"{replica} does not stop.", f"See: archlab logs {replica}", unit=replica)
             time.sleep(_PAUSE_S)
+
+    def purge(self) -> None:
+        """Nothing to do: everything is in the lab's folder."""
+
+    def keep_start(self) -> None:
+        """See `archlab.targets.base.Target`."""
+        snapshot.save(self.folder)
+
+    def return_to_start(self) -> None:
+        """See `archlab.targets.base.Target`."""
+        snapshot.restore(self.folder)
 
     def observe(self) -> Observation:
         """Every replica as it is right now."""

@@ -28,7 +28,7 @@ SAID = {"step", "tick", "finished", "result", "error"}
 
 
 @dataclass(slots=True)
-class _Heard:
+class Heard:
     """What a job said so far."""
 
     result: dict[str, Any] | None = None
@@ -54,7 +54,7 @@ def run(folder: LabFolder, job: Job, on_event: OnEvent, running: Running | None 
     """
     folder.log.mkdir(parents=True, exist_ok=True, mode=0o700)
     log = folder.log / f"{JOB_PREFIX}{job.name}.log"
-    heard = _Heard()
+    heard = Heard()
     started = time.monotonic()
     running = set() if running is None else running
     with log.open("w") as output, _start(folder, job, output) as process:
@@ -65,7 +65,7 @@ def run(folder: LabFolder, job: Job, on_event: OnEvent, running: Running | None 
             running.discard(process)
     if heard.result is not None and process.returncode == 0:
         return JobResult(result=heard.result, seconds=time.monotonic() - started, peak_rss_bytes=heard.peak_rss_bytes)
-    raise _failure(job, heard, process.returncode, log)
+    raise failure(job, heard, process.returncode, log)
 
 
 def interrupt(running: Running) -> None:
@@ -90,13 +90,13 @@ def _start(folder: LabFolder, job: Job, output: IO[str]) -> subprocess.Popen[str
     )
 
 
-def _attend(process: subprocess.Popen[str], heard: _Heard, output: IO[str], on_event: OnEvent) -> None:
+def _attend(process: subprocess.Popen[str], heard: Heard, output: IO[str], on_event: OnEvent) -> None:
     """Listen until the job has ended."""
     try:
         while True:
             try:
                 for line in _lines(process):
-                    _hear(line, heard, output, on_event)
+                    hear(line, heard, output, on_event)
                 process.wait()
             except KeyboardInterrupt:
                 _signal(process, signal.SIGKILL if heard.interrupted else signal.SIGINT)
@@ -116,7 +116,8 @@ def _lines(process: subprocess.Popen[str]) -> Iterator[str]:
         yield line
 
 
-def _hear(line: str, heard: _Heard, output: IO[str], on_event: OnEvent) -> None:
+def hear(line: str, heard: Heard, output: IO[str], on_event: OnEvent) -> None:
+    """Take one line of a job's output: a report is passed on, anything else goes to its log."""
     record = _record(line)
     if record is None:
         output.write(line)
@@ -144,7 +145,8 @@ def _signal(process: subprocess.Popen[str], number: signal.Signals) -> None:
         process.send_signal(number)
 
 
-def _failure(job: Job, heard: _Heard, code: int, log: Path) -> ArchlabError:
+def failure(job: Job, heard: Heard, code: int, log: Path) -> ArchlabError:
+    """The error for a job that ended without a result, of the kind that it named."""
     reported = str((heard.error or {}).get("kind", ""))
     if heard.interrupted or reported == InterruptedJobError.__name__ or code == -signal.SIGINT:
         return InterruptedJobError(f"{job.name} was stopped.", "Run the command again to continue.")

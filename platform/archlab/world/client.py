@@ -1,4 +1,4 @@
-"""Control, asked over its unix socket by the platform itself."""
+"""Control, asked by the platform itself."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import aiohttp
 import orjson
 from pydantic import BaseModel, TypeAdapter
 
+from archlab.addresses import CONTROL, Address, part
 from archlab.errors import ArchlabError, ConflictError, UnavailableError, UserError
 from archlab.identity import PLATFORM, mint
 from archlab.settings import LabFolder
@@ -27,11 +28,12 @@ class ControlClient:
 
     def __init__(self, folder: LabFolder) -> None:
         self._folder = folder
+        self._at = part(folder, CONTROL)
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> ControlClient:
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.UnixConnector(str(self._folder.socket("control"))),
+            connector=_connector(self._at),
             headers={"Authorization": f"Bearer {mint(self._folder, PLATFORM)}", "Content-Type": "application/json"},
             timeout=aiohttp.ClientTimeout(total=TIMEOUT_S),
         )
@@ -84,7 +86,7 @@ class ControlClient:
     async def _send(self, method: str, path: str, body: bytes | None = None) -> bytes:
         assert self._session is not None
         try:
-            async with self._session.request(method, f"http://control{path}", data=body) as response:
+            async with self._session.request(method, f"{self._at.base}{path}", data=body) as response:
                 content = await response.read()
         except (aiohttp.ClientError, TimeoutError) as error:
             raise UnavailableError(
@@ -93,6 +95,10 @@ class ControlClient:
         if response.status >= 400:
             raise _error(response.status, content)
         return content
+
+
+def _connector(at: Address) -> aiohttp.BaseConnector:
+    return aiohttp.UnixConnector(str(at.path)) if at.path else aiohttp.TCPConnector()
 
 
 def _error(status: int, content: bytes) -> ArchlabError:

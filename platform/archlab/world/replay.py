@@ -82,7 +82,7 @@ class Setting:
             plan=plan,
             business=businesses.load(scenario.business),
             data=data,
-            gateway=gateway or f"http://127.0.0.1:{identity.gateway_port}",
+            gateway=gateway or os.environ.get("ARCHLAB_GATEWAY") or f"http://127.0.0.1:{identity.gateway_port}",
         )
 
 

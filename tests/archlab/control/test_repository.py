@@ -20,8 +20,9 @@ from onnx import TensorProto, helper, numpy_helper
 from tritonclient import http as triton
 from tritonclient.utils import InferenceServerException
 
+from archlab.addresses import Address, Replica
 from archlab.control.feed import Feed
-from archlab.control.repository import ModelState, Replica, merge
+from archlab.control.repository import ModelState, merge
 from archlab.control.store import Store
 from archlab.files import write_model
 from archlab.gateway.configuration import GatewayFiles, configuration, write
@@ -33,7 +34,10 @@ from archlab.spec.plan import Backend, Plan, Role, Route, Unit
 from archlab.spec.release import Column, Release, ReleaseFeed, ReleaseKind
 from control_process import VIEWER, Control
 
-ONE, TWO, OTHER = Replica("online", 0, "online"), Replica("online", 1, "online"), Replica("lookup", 0, "lookup")
+ONE, TWO, OTHER = (
+    Replica(unit, number, unit, Address(f"{unit}-{number}"))
+    for unit, number in (("online", "0"), ("online", "1"), ("lookup", "0"))
+)
 DEADLINE_S = 60.0
 
 

@@ -1,11 +1,17 @@
-"""A lab's state right after seeding, kept aside: `reset` returns to it."""
+"""A lab's state right after seeding, kept aside: `reset` returns to it.
+
+`python -m archlab.targets.snapshot save|restore` is the same as a job, where the state is not on this machine.
+"""
 
 from __future__ import annotations
 
 import shutil
 import sqlite3
 from pathlib import Path
+from typing import Any
 
+from archlab import jobs
+from archlab.errors import LabStateError, UsageError
 from archlab.settings import LabFolder
 
 PARTS = ("registry", "control", "releases", "features", "snapshots", "batch")
@@ -32,12 +38,19 @@ def save(folder: LabFolder) -> None:
 
 
 def restore(folder: LabFolder) -> None:
-    """Put the saved state back; the lab must be stopped."""
+    """Put the saved state back; the lab must be stopped.
+
+    Raises:
+        LabStateError: none was saved.
+    """
+    if not exists(folder):
+        raise LabStateError(f"Lab {folder.name} has no start to go back to: it was never finished.", "Run: archlab up")
     for name in (*PARTS, *GONE):
         shutil.rmtree(folder.root / name, ignore_errors=True)
     for name in PARTS:
         if (folder.start / name).is_dir():
-            shutil.copytree(folder.start / name, folder.root / name, symlinks=True)
+            # a volume may be mounted at its place
+            shutil.copytree(folder.start / name, folder.root / name, symlinks=True, dirs_exist_ok=True)
 
 
 def _copy(source: str, target: str) -> str:
@@ -59,3 +72,21 @@ def _is_sqlite(path: Path) -> bool:
 
 def _sqlite_extras(_folder: str, names: list[str]) -> list[str]:
     return [name for name in names if name.endswith((".db-wal", ".db-shm", ".db-journal"))]
+
+
+def run(arguments: list[str]) -> dict[str, Any]:
+    """The job's body.
+
+    Raises:
+        UsageError: neither `save` nor `restore`.
+    """
+    known = {"save": save, "restore": restore}
+    if len(arguments) != 1 or arguments[0] not in known:
+        raise UsageError(f"One of {', '.join(known)} is needed, not {' '.join(arguments)!r}.")
+    folder = LabFolder.from_environment()
+    known[arguments[0]](folder)
+    return {"parts": sorted(path.name for path in folder.start.iterdir())}
+
+
+if __name__ == "__main__":
+    jobs.main(run)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
-from archlab.lab import snapshot
 from archlab.settings import LabFolder
+from archlab.targets import snapshot
 
 
 def test_reset_returns_databases_and_files(tmp_path: Path) -> None:

@@ -1,0 +1,135 @@
+"""How pods and control exchange files where no disk is shared: manifests, content by digest, prediction logs.
+
+A request with `have` is held until there is something else, so that pods follow at once. See `archlab_serving.sidecar`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import FileResponse, Response
+
+from archlab.addresses import on_cluster
+from archlab.control.edge import Call, respond
+from archlab.control.published import KINDS, Follower, Published
+from archlab.control.service import Service
+from archlab.errors import ConflictError, NotFoundError, UserError
+from archlab.files import write_atomic
+from archlab.spec.base import Spec
+
+REPLICA = "replica"
+"""Role of pods: they read what is published for them and hand on their prediction logs."""
+LOOK_EVERY_S = 0.03
+LONGEST_WAIT_S = 25.0
+DESIRED = frozenset(
+    {"lab.json", "scenario.json", "plan.json", "overrides.json", "known_columns.json", "gateway/plan.json"}
+    | {"policy/bundle.json", "policy/bundle.sig"}
+)
+"""What the command line may put into control's folder."""
+LONGEST_NAME = 120
+
+
+class Desired(Spec):
+    """Body of `POST /desired`."""
+
+    files: dict[str, str]
+
+
+async def follow(request: Request) -> Response:
+    """`GET /sync/<kind>?have=&unit=&replica=&wait_s=`: the manifest, or 204 when nothing changed in time."""
+    service: Service = request.app.state.service
+    call = Call(service, request, b"")
+    await run_in_threadpool(call.authorise, REPLICA)
+    kind, have, unit = call.path["kind"], call.query.get("have", ""), call.query.get("unit", "")
+    if kind not in KINDS:
+        raise NotFoundError(f"Nothing is published for {kind!r}.", f"Known: {', '.join(sorted(KINDS))}.")
+    _note(service.published, call, kind)
+    deadline = time.monotonic() + min(call.parameter("wait_s", float) or 0.0, LONGEST_WAIT_S)
+    while True:
+        found = service.published.manifest(kind, unit, _pool(service, unit))
+        if found.digest != have:
+            return respond({"digest": found.digest, "files": [f.model_dump(exclude_none=True) for f in found.files]})
+        if time.monotonic() >= deadline:
+            return Response(status_code=204)
+        await asyncio.sleep(LOOK_EVERY_S)
+
+
+def blob(call: Call) -> Any:
+    """`GET /sync/blobs/<sha256>`: a release's or a view's file."""
+    sha256, folder = call.path["sha256"], call.service.folder
+    if len(sha256) != 64 or not sha256.isalnum():
+        raise UserError(f"{sha256!r} is no digest.")
+    for path in (folder.releases / "blobs" / sha256, folder.snapshots / "blobs" / f"{sha256}.json"):
+        if path.is_file():
+            return FileResponse(path, media_type="application/octet-stream")
+    raise NotFoundError(f"Nothing of digest {sha256[:12]}… is published.")
+
+
+def applied(call: Call) -> Any:
+    """`GET /sync/<kind>/applied`: the manifest in force, and how far each pod that asked lately is."""
+    published, kind = call.service.published, call.path["kind"]
+    if kind not in KINDS:
+        raise NotFoundError(f"Nothing is published for {kind!r}.", f"Known: {', '.join(sorted(KINDS))}.")
+    now = time.monotonic()
+    followers = [
+        {"replica": name, "have": f.have, "applied": f.applied, "error": f.error, "asked_s_ago": now - f.asked}
+        for (known, name), f in sorted(published.followers.items())
+        if known == kind
+    ]
+    digest = published.manifest(kind, "", "").digest if kind != "server" else ""
+    return {"digest": digest, "replicas": followers}
+
+
+def put_desired(call: Call) -> Any:
+    """`POST /desired`: desired state that the command line hands over, since no folder is shared."""
+    if not on_cluster():
+        raise NotFoundError("This control shares its folder with the command line.")
+    wanted = call.body(Desired)
+    if unknown := sorted(wanted.files.keys() - DESIRED):
+        raise UserError(f"{unknown[0]!r} is nothing that is handed over.", f"Known: {', '.join(sorted(DESIRED))}.")
+    for name, text in wanted.files.items():
+        write_atomic(call.service.folder.root / name, text)
+    return {"written": sorted(wanted.files)}
+
+
+def take_predictions(call: Call) -> Any:
+    """`POST /predictions/<replica>?offset=`: the next bytes of a pod's log; the length of control's copy.
+
+    What is there already is passed over, so a piece that was sent twice counts once.
+    """
+    name, offset = call.path["replica"], call.parameter("offset", int) or 0
+    if not name.replace("-", "").isalnum() or len(name) > LONGEST_NAME:
+        raise UserError(f"{name!r} is no name of a replica.")
+    path = call.service.folder.predictions / f"{name}.jsonl"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("ab") as file:
+        length = file.seek(0, 2)
+        if offset > length:
+            raise ConflictError(f"The copy of {name}'s log has {length} bytes, not {offset}.", "Send it from there.")
+        file.write(call.content[length - offset :])
+        return {"length": file.tell()}
+
+
+def _note(published: Published, call: Call, kind: str) -> None:
+    query = call.query
+    follower = Follower(
+        unit=query.get("unit", ""),
+        have=query.get("have", ""),
+        applied=query.get("applied", ""),
+        error=query.get("error", ""),
+        asked=time.monotonic(),
+    )
+    published.followers[kind, query.get("replica", "")] = follower
+
+
+def _pool(service: Service, unit: str) -> str:
+    if not unit:
+        return ""
+    try:
+        return service.desired.plan.unit(unit).pool
+    except KeyError:
+        raise NotFoundError(f"The plan has no unit {unit!r}.") from None

@@ -1,0 +1,110 @@
+"""Why a pod does not come up, from what Kubernetes says of it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+Object = dict[str, Any]
+NO_IMAGE = frozenset(
+    {"ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName", "RegistryUnavailable"}
+)
+BROKEN = frozenset({"CreateContainerConfigError", "CreateContainerError", "RunContainerError"})
+DEATHS = 2
+"""A container that ended this often while it was waited for won't come up by itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """What keeps a pod or a deployment from being ready."""
+
+    unit: str
+    pod: str
+    what: str
+    """A sentence's end: `has no image: …`."""
+    remedy: str
+    container: str = ""
+    """Whose log says more; empty: none."""
+    lasting: bool = True
+    """False: it may go by itself, so it is reported only when it stays."""
+
+
+def unit_of(entry: Object) -> str:
+    """The unit of a pod or deployment."""
+    return str(entry["metadata"].get("labels", {}).get("archlab.dev/unit", ""))
+
+
+def is_ready(pod: Object) -> bool:
+    """Whether a pod gets requests."""
+    if pod["metadata"].get("deletionTimestamp"):
+        return False
+    conditions = pod.get("status", {}).get("conditions") or ()
+    return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
+
+
+def pod_trouble(pod: Object) -> Trouble | None:
+    """What keeps this pod from starting; None when it is on its way."""
+    if pod["metadata"].get("deletionTimestamp"):
+        return None
+    unit, name, status = unit_of(pod), pod["metadata"]["name"], pod.get("status", {})
+    for condition in status.get("conditions") or ():
+        if condition["type"] == "PodScheduled" and condition["status"] == "False":
+            said = str(condition.get("message", "no node takes it"))
+            what = f"is pending: {said}"
+            remedy = "Free something, use fewer replicas, or give the cluster a larger node: kubectl describe nodes"
+            return Trouble(unit, name, what, remedy, lasting=False)
+    if status.get("reason") == "Evicted":
+        return Trouble(unit, name, f"was evicted: {status.get('message', '')}", "See: kubectl describe nodes")
+    containers = [*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())]
+    return next((found for c in containers if (found := _container(unit, name, c))), None)
+
+
+def _container(unit: str, pod: str, container: Object) -> Trouble | None:
+    waiting = container.get("state", {}).get("waiting") or {}
+    reason, said, name = waiting.get("reason", ""), str(waiting.get("message", "")), container["name"]
+    if reason in NO_IMAGE:
+        what = f"has no image {container['image']}: {said or reason}"
+        return Trouble(
+            unit, pod, what, "Bring it to the cluster: archlab image load --with kind|minikube|'COMMAND {image}'"
+        )
+    if reason in BROKEN:
+        return Trouble(
+            unit, pod, f"can't run its container {name}: {said or reason}", f"See: kubectl describe pod {pod}"
+        )
+    ended = container.get("lastState", {}).get("terminated") or container.get("state", {}).get("terminated") or {}
+    crashing = reason == "CrashLoopBackOff" or int(container.get("restartCount", 0)) >= DEATHS
+    if not crashing or not ended:
+        return None
+    return Trouble(unit, pod, f"keeps ending: {_end(name, ended)}", f"See: archlab logs {unit}", name)
+
+
+def _end(name: str, ended: Object) -> str:
+    if ended.get("reason") == "OOMKilled":
+        return f"container {name} needs more memory than its limit allows (OOMKilled)"
+    return f"container {name} with exit code {ended.get('exitCode')}"
+
+
+def deployment_trouble(deployment: Object) -> Trouble | None:
+    """What keeps a deployment from having its pods at all: a quota, an admission policy."""
+    for condition in deployment.get("status", {}).get("conditions") or ():
+        if condition["type"] == "ReplicaFailure" and condition["status"] == "True":
+            name = deployment["metadata"]["name"]
+            what = f"gets no pod: {condition.get('message', condition.get('reason', ''))}"
+            return Trouble(unit_of(deployment), name, what, "See: kubectl describe replicasets", lasting=False)
+    return None
+
+
+def is_rolled_out(deployment: Object) -> bool:
+    """Whether all replicas are of the newest template and ready, and nothing older is left."""
+    meta, spec, status = deployment["metadata"], deployment["spec"], deployment.get("status", {})
+    wanted = spec.get("replicas", 1)
+    seen = status.get("observedGeneration", 0) >= meta.get("generation", 1)
+    counts = (status.get(name, 0) for name in ("updatedReplicas", "readyReplicas", "availableReplicas", "replicas"))
+    return seen and all(count == wanted for count in counts)
+
+
+def troubles(deployments: Iterable[Object], pods: Iterable[Object]) -> list[Trouble]:
+    """Everything that keeps a lab from being ready."""
+    found = [*map(pod_trouble, pods), *map(deployment_trouble, deployments)]
+    return [trouble for trouble in found if trouble is not None]

@@ -1,0 +1,96 @@
+"""The helm program: find it, install or upgrade a release, take it away; also after a helm that was killed."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from archlab.errors import TargetError, UserError
+from archlab.spec.lab import KubePlace
+from archlab.targets.kube.api import Api
+
+VARIABLE = "ARCHLAB_HELM"
+TIMEOUT_S = 180
+PENDING = ("pending-install", "pending-upgrade", "pending-rollback", "uninstalling")
+
+
+def helm_program() -> str:
+    """Path of the helm program.
+
+    Raises:
+        UserError: there is none.
+    """
+    named = os.environ.get(VARIABLE) or "helm"
+    if found := shutil.which(named):
+        return found
+    raise UserError(
+        f"The kube target needs the program helm (version 3 or later); {named!r} is not on the path.",
+        f"Install it from helm.sh, or name it in {VARIABLE}.",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """One release in the lab's namespace."""
+
+    place: KubePlace
+    name: str
+    api: Api
+
+    def upgrade(self, chart: Path, values: dict[str, Any]) -> None:
+        """Install or upgrade; returns when the objects are with the API, not when pods are ready.
+
+        Raises:
+            TargetError: helm refuses the values, or the API refuses an object; helm's own words.
+        """
+        self._unlock()
+        arguments = ("upgrade", self.name, str(chart), "--install", "--values", "-", "--history-max", "5")
+        done = self._run(*arguments, stdin=json.dumps(values))
+        if done.returncode:
+            raise _failure("install", done)
+
+    def uninstall(self) -> None:
+        """Take the release's objects away; harmless when there is none."""
+        self._unlock()
+        done = self._run("uninstall", self.name, "--ignore-not-found", "--wait=false")
+        if done.returncode:
+            raise _failure("uninstall", done)
+
+    def _unlock(self) -> None:
+        """Forget the record of an operation that was killed: helm would refuse every further one."""
+        path = self.api.inside("secrets")
+        for secret in self.api.items(path, labelSelector=f"owner=helm,name={self.name}"):
+            if secret["metadata"]["labels"].get("status") in PENDING:
+                self.api.delete(self.api.inside("secrets", secret["metadata"]["name"]))
+
+    def _run(self, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+        where = ["--kubeconfig", self.place.kubeconfig, "--namespace", self.place.namespace]
+        if self.place.context:
+            where += ["--kube-context", self.place.context]
+        try:
+            return subprocess.run(
+                [helm_program(), *arguments, *where],
+                input=stdin,
+                capture_output=True,
+                text=True,
+                timeout=TIMEOUT_S,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            raise TargetError(
+                f"helm {arguments[0]} did not end within {TIMEOUT_S} s.", "Run the command again.", unit="helm"
+            ) from None
+
+
+def _failure(what: str, done: subprocess.CompletedProcess[str]) -> TargetError:
+    said = [line.strip(" \t*") for line in done.stderr.splitlines() if line.strip() and not line.startswith("WARNING")]
+    said = [line for line in said if not line.endswith(" errors occurred:")] or [f"exit code {done.returncode}"]
+    first = said[0].removeprefix("Error: ")
+    return TargetError(
+        f"helm can't {what} the lab: {first}", "See: archlab status", unit="helm", log_tail=tuple(said[1:])
+    )

@@ -1,0 +1,265 @@
+"""Keeps a pod's files what control publishes: fetches by digest, verifies, renames into place; hands predictions on.
+
+`python -m archlab_serving.sidecar` runs beside a server or the registry on a cluster, where no disk is shared. It holds
+one request to control open until something changes (`GET /sync/<kind>`), so that a new release or snapshot is there
+within a moment, and appends what the server logged to control's copy of the log (`POST /predictions/<replica>`). Only
+the standard library is used: it stands beside every replica. While control is away everything stays as it is.
+
+| variable | meaning |
+|---|---|
+| `ARCHLAB_SYNC_CONTROL` | control's base URL |
+| `ARCHLAB_SYNC_TOKEN` | file with a bearer token, read anew for each request |
+| `ARCHLAB_SYNC_KIND` | what to fetch: `server`, `registry` or `gateway` |
+| `ARCHLAB_SYNC_UNIT` | the server's unit; absent elsewhere |
+| `ARCHLAB_SYNC_REPLICA` | the pod's name |
+| `ARCHLAB_SYNC_FOLDER` | folder that the files go to |
+| `ARCHLAB_SYNC_LOG` | prediction log to hand on; absent: none |
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import logging
+import os
+import signal
+import threading
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+PREFIX = "ARCHLAB_SYNC_"
+WAIT_S = 20
+"""How long control holds a request while nothing changes."""
+ANSWER_S = 40.0
+RETRY_S = 0.5
+SHIP_EVERY_S = 0.3
+PIECE_BYTES = 4 << 20
+
+logger = logging.getLogger("archlab_serving")
+
+
+class SyncError(Exception):
+    """Something that control sent can't be used; what is there stays."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the sidecar is told by its environment."""
+
+    control: str
+    token: Path
+    kind: str
+    unit: str
+    replica: str
+    folder: Path
+    log: Path | None
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Settings:
+        """Raises KeyError with the variable that is missing."""
+        log = environment.get(f"{PREFIX}LOG")
+        return cls(
+            control=environment[f"{PREFIX}CONTROL"].rstrip("/"),
+            token=Path(environment[f"{PREFIX}TOKEN"]),
+            kind=environment[f"{PREFIX}KIND"],
+            unit=environment.get(f"{PREFIX}UNIT", ""),
+            replica=environment[f"{PREFIX}REPLICA"],
+            folder=Path(environment[f"{PREFIX}FOLDER"]),
+            log=Path(log) if log else None,
+        )
+
+
+@dataclass(slots=True)
+class Control:
+    """Calls to control, as a replica."""
+
+    settings: Settings
+
+    def json(self, path: str, **query: str | int) -> Any:
+        """GET; the parsed answer, None for 204.
+
+        Raises:
+            OSError: no answer.
+        """
+        status, body = self.send("GET", path, None, query)
+        return json.loads(body) if status != 204 else None
+
+    def send(self, method: str, path: str, body: bytes | None, query: Mapping[str, str | int]) -> tuple[int, bytes]:
+        """Status and body; urllib's HTTPError is an OSError."""
+        url = f"{self.settings.control}{path}" + (f"?{urllib.parse.urlencode(query)}" if query else "")
+        headers = {"Authorization": f"Bearer {self.settings.token.read_text().strip()}"}
+        request = urllib.request.Request(url, data=body, headers=headers, method=method)  # noqa: S310
+        with urllib.request.urlopen(request, timeout=ANSWER_S) as answer:  # noqa: S310
+            return answer.status, answer.read()
+
+
+@dataclass(slots=True)
+class Mirror:
+    """The pod's copy of what control publishes for it."""
+
+    settings: Settings
+    control: Control
+    digest: str = ""
+    """Of the manifest whose files are all in place."""
+    applied: str = ""
+    """Of the manifest that is in force, where fetching is not enough; control hears of it."""
+    error: str = ""
+    """Why the newest manifest is not in force."""
+    _before: set[str] = field(default_factory=set)
+
+    def follow(self, wait_s: int) -> bool:
+        """One request; whether something was changed.
+
+        Raises:
+            OSError, ValueError, SyncError: control does not answer, or with something else than it should.
+        """
+        settings = self.settings
+        who = {"unit": settings.unit, "replica": settings.replica}
+        state = {"have": self.digest, "applied": self.applied, "error": self.error[:500]}
+        manifest = self.control.json(f"/sync/{settings.kind}", **who, **state, wait_s=wait_s)
+        if manifest is None:
+            return False
+        self._take(manifest["files"])
+        self.digest = str(manifest["digest"])
+        logger.info("sync: %d files, manifest %s", len(manifest["files"]), self.digest[:12])
+        return True
+
+    def _take(self, files: list[dict[str, Any]]) -> None:
+        """Files by digest first; then, whole, those that name them."""
+        for entry in sorted(files, key=lambda entry: "text" in entry):
+            path = self._place(str(entry["path"]))
+            # what came by digest was verified when it came
+            known = path.exists() if "text" not in entry else _sha256(path) == entry["sha256"]
+            if not known:
+                _replace(path, self._content(entry))
+        named = {str(entry["path"]) for entry in files}
+        for gone in self._before - named:
+            self._place(gone).unlink(missing_ok=True)
+        self._before = named
+
+    def _content(self, entry: Mapping[str, Any]) -> bytes:
+        wanted = str(entry["sha256"])
+        if "text" in entry:
+            content = str(entry["text"]).encode()
+        else:
+            content = self.control.send("GET", f"/sync/blobs/{wanted}", None, {})[1]
+        if hashlib.sha256(content).hexdigest() != wanted:
+            raise SyncError(f"{entry['path']} is not what its digest says")
+        return content
+
+    def _place(self, name: str) -> Path:
+        parts = PurePosixPath(name).parts
+        if not parts or parts[0] == "/" or ".." in parts:
+            raise SyncError(f"{name!r} is no path below the folder")
+        return self.settings.folder.joinpath(*parts)
+
+
+@dataclass(slots=True)
+class Shipper:
+    """Appends the server's prediction log to control's copy; that copy's length says how far it is."""
+
+    settings: Settings
+    control: Control
+    log: Path
+    _offset: int = 0
+
+    def ship(self) -> bool:
+        """One piece; whether there may be more.
+
+        Raises:
+            OSError, ValueError: control does not take it now.
+        """
+        try:
+            with self.log.open("rb") as file:
+                file.seek(self._offset)
+                data = file.read(PIECE_BYTES)
+        except FileNotFoundError:
+            return False
+        data = data[: data.rfind(b"\n") + 1]
+        if not data:
+            return False
+        path = f"/predictions/{self.settings.replica}"
+        try:
+            _, answer = self.control.send("POST", path, data, {"offset": self._offset})
+        except urllib.error.HTTPError as error:
+            if error.code == HTTPStatus.CONFLICT:  # control's copy is shorter than it was: from the start
+                self._offset = 0
+            raise
+        self._offset = int(json.loads(answer)["length"])
+        return True
+
+
+def run(settings: Settings, stop: threading.Event) -> None:
+    """Follow until told to stop; then hand on what the server logged last."""
+    control = Control(settings)
+    work: list[Callable[[], None]] = [lambda: _mirror(Mirror(settings, control), stop)]
+    if settings.log is not None:
+        shipper = Shipper(settings, control, settings.log)
+        work.append(lambda: _ship(shipper, stop))
+    # the request that waits for changes is given up when the process ends; the log is handed on first
+    threads = [threading.Thread(target=target, daemon=index == 0) for index, target in enumerate(work)]
+    for thread in threads:
+        thread.start()
+    stop.wait()
+    for thread in threads[1:]:
+        thread.join(ANSWER_S)
+
+
+def _mirror(mirror: Mirror, stop: threading.Event) -> None:
+    complaint = ""
+    while not stop.is_set():
+        try:
+            mirror.follow(WAIT_S if mirror.digest else 0)
+            complaint = ""
+        except (OSError, ValueError, KeyError, TypeError, SyncError) as error:
+            if str(error) != complaint:
+                logger.warning("sync: nothing taken from control: %s", error)
+            complaint = str(error)
+            stop.wait(RETRY_S)
+
+
+def _ship(shipper: Shipper, stop: threading.Event) -> None:
+    last = False
+    while True:
+        more = False
+        with contextlib.suppress(OSError, ValueError, KeyError):
+            more = shipper.ship()
+        if not more and last:
+            return
+        last = stop.is_set()
+        if not more:
+            stop.wait(SHIP_EVERY_S)
+
+
+def _replace(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.part")
+    part.write_bytes(content)
+    part.replace(path)
+
+
+def _sha256(path: Path) -> str:
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError:
+        return ""
+
+
+def main() -> None:
+    """Run until SIGTERM or SIGINT."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    run(Settings.from_environment(), stop)
+
+
+if __name__ == "__main__":
+    main()
