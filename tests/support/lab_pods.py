@@ -1,0 +1,23 @@
+"""kubectl, as a learner would use it to look behind the scenes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from typing import Any
+
+from harness import NAME
+
+
+def kubectl(*arguments: str, stdin: str = "", namespace: str = NAME) -> str:
+    """kubectl's output."""
+    command = ["kubectl", "--namespace", namespace, *arguments]
+    done = subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=180, check=False)
+    assert done.returncode == 0, f"{' '.join(command)}: {done.stderr}"
+    return done.stdout
+
+
+def objects(kind: str, *arguments: str) -> list[dict[str, Any]]:
+    """Objects of a kind in the lab's namespace."""
+    found: list[dict[str, Any]] = json.loads(kubectl("get", kind, "--output", "json", *arguments))["items"]
+    return found
