@@ -46,7 +46,8 @@ def doctor(
 def _calibrated(name: str | None) -> Calibration:
     from archlab.cli.progress import Steps
     from archlab.experiments.calibration import calibrate
-    from archlab.lab import lab_names, open_lab, snapshot
+    from archlab.lab import lab_names, open_lab
+    from archlab.targets import snapshot
 
     lab = open_lab(name) if lab_names() else None
     with Steps("Measuring this machine") as steps:

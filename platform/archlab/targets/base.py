@@ -40,6 +40,13 @@ class Target(Protocol):
     def destroy(self) -> None:
         """Stop everything that runs; what is stored stays. Harmless when nothing runs."""
 
+    def withdraw(self, replica: str) -> None:
+        """Stop one replica, `<unit>-<index>`; it stays away until the next `apply`.
+
+        Raises:
+            TargetError: it does not stop, or there is none of that name.
+        """
+
     def purge(self) -> None:
         """Delete what is stored outside the lab's folder; after `destroy`, or without it. Harmless when nothing is."""
 

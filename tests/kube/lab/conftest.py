@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,11 +25,23 @@ LOOSE_VOLUMES = "kubernetes.io/host-path"
 """The provisioner of clusters for development that makes volumes which only root may write."""
 
 
+def _lacking() -> str:
+    """Why these tests can't run here; empty when they can."""
+    if not Path(os.environ.get("KUBECONFIG", "")).is_file():
+        return "KUBECONFIG names no file: there is no cluster to test on"
+    missing = [program for program in ("kubectl", "helm") if shutil.which(program) is None]
+    return f"there is no {' and no '.join(missing)} on PATH" if missing else ""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A lab takes its time."""
+    """Skip what needs a cluster where none is named; a lab takes its time."""
+    lacking = _lacking()
     for item in items:
         if item.path.is_relative_to(HERE):
+            item.add_marker(pytest.mark.xdist_group("kube"))
             item.add_marker(pytest.mark.timeout(900))
+            if lacking:
+                item.add_marker(pytest.mark.skip(reason=lacking))
 
 
 @pytest.fixture(scope="session")

@@ -32,7 +32,7 @@ from archlab.targets.kube.api import Api, Object
 from archlab.targets.kube.helm import Release
 from archlab.targets.kube.jobs import Runner
 from archlab.targets.kube.observation import observation
-from archlab.targets.kube.rollout import Rollout
+from archlab.targets.kube.rollout import APPS, Rollout
 from archlab.targets.kube.values import GATEWAY_PLAN, KEYS_SECRET, desired_files, values
 from archlab.targets.processes import JOB_PREFIX
 
@@ -105,6 +105,20 @@ class KubeTarget:
         self._release.uninstall()
         self._until(lambda: not self._pods(), f"pods in namespace {self.place.namespace} do not stop")
         (self.folder.root / ADDRESS).unlink(missing_ok=True)
+
+    def withdraw(self, replica: str) -> None:
+        """Scale its deployment down by this very pod; see `archlab.targets.base.Target`."""
+        unit, _, index = replica.rpartition("-")
+        pods = self._named(unit, int(index)) if index.isdigit() else []
+        if not pods:
+            raise TargetError(f"There is no replica {replica} to take away.", unit=replica)
+        name = str(pods[0]["metadata"]["name"])
+        first = {"metadata": {"annotations": {"controller.kubernetes.io/pod-deletion-cost": "-1000"}}}
+        self._api.patch(self._api.inside("pods", name), first)
+        path = self._api.inside("deployments", unit, group=APPS)
+        left = int(self._api.get(path)["spec"].get("replicas", 1)) - 1
+        self._api.patch(path, {"spec": {"replicas": left}})
+        self._until(lambda: all(p["metadata"]["name"] != name for p in self._pods()), f"{name} does not stop")
 
     def purge(self) -> None:
         """Delete the namespace and with it everything that the lab has in the cluster."""
