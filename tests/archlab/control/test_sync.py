@@ -1,0 +1,193 @@
+"""Pods follow control: manifests, files by digest, desired state, prediction logs. The sidecar is the real one."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from archlab.control.published import Published
+from archlab.files import write_atomic, write_model
+from archlab.identity import PLATFORM, mint
+from archlab.settings import LabFolder
+from archlab.spec.release import FeatureSnapshot, ReleaseFeed, ViewSnapshot
+from archlab.spec.scenario import User
+from archlab_serving import sidecar
+from archlab_serving.sidecar import Mirror, Settings, Shipper, SyncError
+from control_process import START
+
+POD = User(name="replica", team="platform", roles=("replica",))
+VIEWER = User(name="eve", team="operations", roles=("viewer",))
+START_WITHIN_S = 60.0
+
+
+@pytest.fixture
+def base(folder: LabFolder) -> Iterator[str]:
+    """Control as a pod of a cluster: over TCP, told that no folder is shared."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "uvicorn", "archlab.control.app:app", "--port", str(port), "--no-access-log"]
+    environment = {**os.environ, "ARCHLAB_LAB": str(folder.root), "ARCHLAB_REPLICAS_AT": "8080"}
+    url, deadline = f"http://127.0.0.1:{port}", time.monotonic() + START_WITHIN_S
+    with subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL) as process:
+        while not _answers(url):
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(0.05)
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+        yield url
+        process.terminate()
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/healthz").status_code == 200
+    except httpx.HTTPError:
+        return False
+
+
+def _client(base: str, folder: LabFolder, user: User = PLATFORM) -> httpx.Client:
+    return httpx.Client(base_url=base, headers={"Authorization": f"Bearer {mint(folder, user)}"}, timeout=30)
+
+
+def _settings(base: str, folder: LabFolder, place: Path, **more: Any) -> Settings:
+    token = place / "token"
+    token.write_text(mint(folder, POD))
+    values: dict[str, Any] = {"kind": "server", "unit": "online", "log": None, **more}
+    return Settings(control=base, token=token, replica="online-abc", folder=place / "lab", **values)
+
+
+def _mirror(base: str, folder: LabFolder, place: Path, **more: Any) -> Mirror:
+    settings = _settings(base, folder, place, **more)
+    return Mirror(settings, sidecar.Control(settings))
+
+
+def _publish(folder: LabFolder, sequence: int, content: bytes) -> str:
+    digest = hashlib.sha256(content).hexdigest()
+    write_atomic(folder.snapshots / "blobs" / f"{digest}.json", content)
+    view = ViewSnapshot(view="weather", sha256=digest, path=f"blobs/{digest}.json", rows=1, materialized=START)
+    manifest = FeatureSnapshot(sequence=sequence, business_time=START, views=(view,))
+    write_model(folder.snapshots / "current.json", manifest)
+    return digest
+
+
+def test_a_pod_has_what_is_published_and_follows_at_once(base: str, folder: LabFolder, tmp_path: Path) -> None:
+    first = _publish(folder, 1, b"one")
+    mirror = _mirror(base, folder, tmp_path)
+    assert mirror.follow(0)
+    copy = tmp_path / "lab"
+    assert (copy / "snapshots" / "blobs" / f"{first}.json").read_bytes() == b"one"
+    assert ReleaseFeed.model_validate_json((copy / "releases" / "feed.json").read_bytes()).sequence == 0
+    assert not mirror.follow(0)
+
+    changed: list[bool] = []
+    waiting = threading.Thread(target=lambda: changed.append(mirror.follow(20)))
+    waiting.start()
+    began = time.monotonic()
+    second = _publish(folder, 2, b"two")
+    waiting.join(15)
+    assert changed == [True]
+    assert time.monotonic() - began < 10, "the request that waits is answered when something changes"
+    assert json.loads((copy / "snapshots" / "current.json").read_text())["sequence"] == 2
+    assert (copy / "snapshots" / "blobs" / f"{second}.json").exists()
+    assert not (copy / "snapshots" / "blobs" / f"{first}.json").exists()
+
+
+def test_a_file_that_is_not_what_its_digest_says_is_not_taken(base: str, folder: LabFolder, tmp_path: Path) -> None:
+    digest = _publish(folder, 1, b"right")
+    write_atomic(folder.snapshots / "blobs" / f"{digest}.json", b"wrong")
+    mirror = _mirror(base, folder, tmp_path)
+    with pytest.raises(SyncError, match="digest"):
+        mirror.follow(0)
+    assert not (tmp_path / "lab" / "snapshots" / "current.json").exists()
+    assert mirror.digest == ""
+
+
+@pytest.mark.parametrize("path", ["../outside", "/etc/passwd", "a/../../b", ""])
+def test_no_manifest_leads_out_of_the_folder(base: str, folder: LabFolder, tmp_path: Path, path: str) -> None:
+    mirror = _mirror(base, folder, tmp_path)
+    with pytest.raises(SyncError, match="below the folder"):
+        mirror._place(path)
+
+
+def test_only_pods_read_and_only_operators_hand_over(base: str, folder: LabFolder) -> None:
+    with _client(base, folder, VIEWER) as viewer:
+        assert viewer.get("/sync/server?unit=online").status_code == 403
+        assert viewer.get(f"/sync/blobs/{'0' * 64}").status_code == 403
+        assert viewer.post("/predictions/x?offset=0", content=b"{}\n").status_code == 403
+        assert viewer.post("/desired", json={"files": {}}).status_code == 403
+    with _client(base, folder, POD) as pod:
+        assert pod.post("/desired", json={"files": {}}).status_code == 403
+    assert httpx.get(f"{base}/sync/server?unit=online").status_code == 401
+
+
+def test_desired_state_is_put_in_place_and_nothing_else(base: str, folder: LabFolder) -> None:
+    with _client(base, folder) as operator:
+        assert operator.post("/desired", json={"files": {"gateway/plan.json": "{}"}}).status_code == 200
+        refused = operator.post("/desired", json={"files": {"keys/jwt.pem": "x", "../x": "y"}})
+    assert (folder.root / "gateway" / "plan.json").read_text() == "{}"
+    assert refused.status_code == 400
+    assert "x" not in (folder.keys / "jwt.pem").read_text()[:1]
+
+
+def test_control_hears_which_plan_a_gateway_has_in_force(base: str, folder: LabFolder, tmp_path: Path) -> None:
+    with _client(base, folder) as operator:
+        operator.post("/desired", json={"files": {"gateway/plan.json": "{}"}})
+        mirror = _mirror(base, folder, tmp_path, kind="gateway", unit="")
+        mirror.follow(0)
+        mirror.follow(0)
+        (asked,) = operator.get("/sync/gateway/applied").json()["replicas"]
+        assert (asked["applied"], asked["have"]) == ("", mirror.digest)
+        mirror.applied = mirror.digest
+        mirror.follow(0)
+        found = operator.get("/sync/gateway/applied").json()
+    assert found["replicas"][0]["applied"] == found["digest"] == mirror.digest
+
+
+def test_a_log_arrives_whole_and_once_whatever_is_sent_again(base: str, folder: LabFolder, tmp_path: Path) -> None:
+    log = tmp_path / "predictions.jsonl"
+    settings = _settings(base, folder, tmp_path, log=log)
+    copy = folder.predictions / "online-abc.jsonl"
+    shipper = Shipper(settings, sidecar.Control(settings), log)
+    assert not shipper.ship()
+    log.write_bytes(b'{"n": 1}\n{"n": 2}\n{"half')
+    assert shipper.ship()
+    assert not shipper.ship(), "half a line is not sent"
+    again = Shipper(settings, sidecar.Control(settings), log)
+    with log.open("ab") as file:
+        file.write(b'": 3}\n')
+    while again.ship():
+        pass
+    assert copy.read_bytes() == log.read_bytes()
+
+    copy.unlink()
+    with log.open("ab") as file:
+        file.write(b'{"n": 4}\n')
+    with pytest.raises(urllib.error.HTTPError):
+        again.ship()
+    while again.ship():
+        pass
+    assert copy.read_bytes() == log.read_bytes()
+
+
+def test_a_manifest_names_only_the_pools_own_releases(folder: LabFolder) -> None:
+    write_model(folder.releases / "feed.json", ReleaseFeed(sequence=0, releases=()))
+    published = Published(folder)
+    empty = published.manifest("server", "online", "online").digest
+    assert published.manifest("server", "lookup", "lookup").digest == empty
+    _publish(folder, 1, b"view")
+    assert published.manifest("server", "online", "online").digest != empty
