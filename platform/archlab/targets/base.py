@@ -15,6 +15,9 @@ OnEvent = Callable[[dict[str, Any]], None]
 class Target(Protocol):
     """Carries a plan out."""
 
+    places_devices: bool
+    """Whether units get the devices that the plan places models on."""
+
     def apply(self, plan: Plan, progress: Progress) -> None:
         """Converge to the plan; idempotent, may be interrupted and called again.
 

@@ -42,6 +42,8 @@ class LocalTarget:
         commands: what runs for each replica; the lab's own processes by default.
     """
 
+    places_devices = True
+
     def __init__(self, folder: LabFolder, port: int, commands: Commands | None = None) -> None:
         self.folder = folder
         self.port = port

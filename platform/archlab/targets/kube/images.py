@@ -92,7 +92,7 @@ def bundle_command(program: str, archive: Path) -> list[str]:
 
 def tagged(program: str, name: str) -> str:
     """An image's name as the engine has to be told it, so that clusters find it under the short one."""
-    plain = "/" not in name.partition(":")[0]
+    plain = "/" not in name
     return f"docker.io/library/{name}" if plain and Path(program).name == "podman" else name
 
 

@@ -57,6 +57,8 @@ class KubeTarget:
         place: which cluster, namespace and images.
     """
 
+    places_devices = False
+
     def __init__(self, folder: LabFolder, place: KubePlace) -> None:
         self.folder = folder
         self.place = place
