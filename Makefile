@@ -42,7 +42,8 @@ e2e: setup ## One real ten-model lab, used by every test in tests/e2e
 	$(BIN)/pytest -q tests/e2e
 
 test-kube: setup ## Tests on the Kubernetes cluster that KUBECONFIG names; they install and remove archlab there; the images must be there
-	$(BIN)/pytest -q tests/kube --durations 12
+	$(BIN)/pytest -q tests/kube/cluster --durations 5
+	$(BIN)/pytest -q tests/kube/lab --durations 12
 
 bench: setup ## Measure start-up, a replayed day, memory; print a table
 	$(BIN)/python benchmarks/lab.py

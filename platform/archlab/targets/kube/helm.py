@@ -42,14 +42,20 @@ class Release:
     name: str
     api: Api
 
-    def upgrade(self, chart: Path, values: dict[str, Any]) -> None:
+    def upgrade(self, chart: Path, values: dict[str, Any], *, more: Path | None = None) -> None:
         """Install or upgrade; returns when the objects are with the API, not when pods are ready.
+
+        Args:
+            chart: its folder.
+            values: of the plan.
+            more: a file of further values, which win; left out when it isn't there.
 
         Raises:
             TargetError: helm refuses the values, or the API refuses an object; helm's own words.
         """
         self._unlock()
-        arguments = ("upgrade", self.name, str(chart), "--install", "--values", "-", "--history-max", "5")
+        further = ("--values", str(more)) if more is not None and more.is_file() else ()
+        arguments = ("upgrade", self.name, str(chart), "--install", "--history-max", "5", "--values", "-", *further)
         done = self._run(*arguments, stdin=json.dumps(values))
         if done.returncode:
             raise _failure("install", done)

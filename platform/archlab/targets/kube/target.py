@@ -42,6 +42,8 @@ REPLICA = User(name="replica", team="platform", roles=("replica",))
 REPLICA_LIFETIME_S = 30 * 24 * 3600
 ADDRESS = "gateway-url"
 """File in the lab's folder that holds where its gateway answers."""
+OWN_VALUES = "values.yaml"
+"""The learner's own values of the chart, in the lab's folder: they win over the plan's."""
 ANSWER_S = 20.0
 FOLLOW_S = 20.0
 GONE_S = 90.0
@@ -72,7 +74,8 @@ class KubeTarget:
         self._keys()
         files = {**desired_files(self.folder), GATEWAY_PLAN: self._gateway_plan(plan)}
         progress("start", f"helm release {self._release.name} in namespace {self.place.namespace}")
-        self._release.upgrade(data_root("helm") / "archlab", values(plan, self.place, files))
+        chart, own = data_root("helm") / "archlab", self.folder.root / OWN_VALUES
+        self._release.upgrade(chart, values(plan, self.place, files), more=own)
         Rollout(self._api, self._release.name, progress).wait()
         self._locate()
         self._confirm(progress)
