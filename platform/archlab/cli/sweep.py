@@ -10,6 +10,9 @@ import typer
 
 from archlab.cli.console import JsonOption, LabOption, console, emit_json, span, table
 
+FEWEST_DAYS = 7
+"""Fewer days say nothing about how much days differ."""
+
 if TYPE_CHECKING:
     from archlab.lab import Lab
     from archlab.spec.experiments import Estimate, Sweep
@@ -57,7 +60,7 @@ def materialisation(
     every: Annotated[str, typer.Option(help="Intervals, separated by commas; the first is compared with.")] = (
         "30m,1h,6h,1d"
     ),
-    days: Annotated[int, typer.Option(min=2, max=120, help="Past business days that are asked about again.")] = 28,
+    days: Annotated[int, typer.Option(min=FEWEST_DAYS, max=120, help="Past days that are asked about again.")] = 28,
     lab: LabOption = None,
     as_json: JsonOption = False,
 ) -> None:
