@@ -98,7 +98,7 @@ def test_before_the_end_there_is_no_verdict_anywhere(run: Run, exams: Exams) -> 
         (("exam", "finish"), 1, "No exam is running"),
         (("exam", "report"), 1, "has no exam"),
         (("exam", "start", "--minutes", "0"), 2, "Invalid value"),
-        (("exam", "start", "--minutes", "60", "--questions", "99"), 1, "10 questions, not 99"),
+        (("exam", "start", "--minutes", "60", "--questions", "99"), 1, " questions, not 99"),
         (("exam", "start", "--minutes", "2"), 1, "fits into 2 minutes"),
         (("exam", "start", "--blueprint", "MLA-C01"), 1, "retired on 2026-09-28"),
         (("exam", "start"), 1, "does not answer"),
