@@ -15,7 +15,8 @@ def choose(
 ) -> tuple[Question, ...]:
     """Questions in the order drawn.
 
-    Each draw takes a question whose domains were asked least so far; the seed breaks ties.
+    Each draw takes a question whose domains were asked least so far; the seed breaks ties. Designs are not drawn: how
+    long it takes to measure one is up to the machine, and an exam's clock would run meanwhile.
 
     Args:
         questions: those of the scenario.
@@ -27,7 +28,8 @@ def choose(
     Raises:
         UserError: there are not that many, or none fits.
     """
-    pool = [(q, domains) for q in questions if (domains := [d for d in q.domains if exam in (None, d.split("/")[0])])]
+    drawn = [q for q in questions if q.design is None]
+    pool = [(q, domains) for q in drawn if (domains := [d for d in q.domains if exam in (None, d.split("/")[0])])]
     random.Random(seed).shuffle(pool)  # noqa: S311 - a draw that can be repeated, no secret
     of = f" for {exam}" if exam else ""
     if count is not None and count > len(pool):

@@ -54,3 +54,10 @@ def test_an_hour_of_the_ten_models_touches_most_of_its_domains() -> None:
     asked = Counter(d for q in drawn for d in q.domains)
     assert sum(q.minutes for q in drawn) <= 60
     assert len(asked) >= 0.6 * len(known)
+
+
+def test_designs_are_not_drawn_since_measuring_takes_an_exams_time() -> None:
+    questions = load(ten_models()).questions
+    assert any(q.kind is QuestionKind.DESIGN for q in questions)
+    for seed in range(8):
+        assert all(q.kind is not QuestionKind.DESIGN for q in choose(questions, minutes=240, seed=seed))
