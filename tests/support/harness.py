@@ -19,6 +19,8 @@ class Cli:
     """Runs `archlab` as a learner would, in a home of its own."""
 
     home: Path
+    lab: str = NAME
+    """The lab that commands mean."""
 
     @property
     def environment(self) -> dict[str, str]:
@@ -26,7 +28,7 @@ class Cli:
         return {
             **os.environ,
             "ARCHLAB_HOME": str(self.home),
-            "ARCHLAB_LAB_NAME": NAME,
+            "ARCHLAB_LAB_NAME": self.lab,
             "COLUMNS": "160",
             "NO_COLOR": "1",
         }

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from typing import Any
 
-from harness import NAME
+NAME = os.environ.get("ARCHLAB_TEST_LAB", "kube-lab")
+"""Of the lab and its namespace: test runs that share a cluster take different ones."""
 
 
 def kubectl(*arguments: str, stdin: str = "", namespace: str = NAME) -> str:

@@ -17,8 +17,8 @@ import pytest
 from archlab import settings
 from archlab.lab import Lab, lab_names, open_lab
 from archlab.targets.kube.images import images
-from harness import NAME, Cli
-from lab_pods import kubectl
+from harness import Cli
+from lab_pods import NAME, kubectl
 
 HERE = Path(__file__).parent
 LOOSE_VOLUMES = "kubernetes.io/host-path"
@@ -79,7 +79,7 @@ def writable_volumes() -> Iterator[None]:
 def cli(writable_volumes: None) -> Iterator[Cli]:
     """A command line whose home is a temporary folder; data that the checkout has cached is used."""
     with tempfile.TemporaryDirectory(prefix="archlab-kube-") as home:
-        made = Cli(Path(home))
+        made = Cli(Path(home), NAME)
         shared = settings.home() / "cache"
         shared.mkdir(parents=True, exist_ok=True)
         (made.home / "cache").symlink_to(shared)

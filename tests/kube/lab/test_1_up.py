@@ -12,8 +12,8 @@ import pytest
 
 from archlab.lab import Lab
 from archlab.targets.kube.observation import memory_bytes
-from harness import NAME, Cli
-from lab_pods import kubectl, objects
+from harness import Cli
+from lab_pods import NAME, kubectl, objects
 
 ONLINE = (
     *("departure-delay", "missed-connection", "cancellation-risk", "arrival-delay", "flight-time", "delay-recovery"),

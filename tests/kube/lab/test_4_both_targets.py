@@ -11,7 +11,8 @@ from archlab.grading import content
 from archlab.lab import Lab, open_lab
 from archlab.lab.evidence import collect
 from archlab.spec.grading import Evidence, QuestionKind
-from harness import NAME, Cli
+from harness import Cli
+from lab_pods import NAME
 
 HERE = "kube-twin"
 COMPUTED = (QuestionKind.CHOICE, QuestionKind.NUMERIC, QuestionKind.MULTI, QuestionKind.ORDER)

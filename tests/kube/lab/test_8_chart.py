@@ -9,9 +9,9 @@ import pytest
 import yaml
 
 from archlab.settings import data_root
-from lab_pods import kubectl
+from lab_pods import NAME, kubectl
 
-NAMESPACE = "archlab-dry-run"
+NAMESPACE = f"{NAME}-dry-run"
 EVERYTHING = (
     *("policy.opa.enabled=true", "monitoring.prometheus.enabled=true", "monitoring.dashboard.enabled=true"),
     *("gateway.ingress.enabled=true", "gateway.replicas=2", "units.online.autoscaling.enabled=true"),

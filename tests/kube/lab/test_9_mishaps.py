@@ -8,9 +8,9 @@ import subprocess
 import time
 
 from harness import ARCHLAB, Cli
-from lab_pods import kubectl
+from lab_pods import NAME, kubectl
 
-BROKEN = "kube-broken"
+BROKEN = f"{NAME}-broken"
 
 
 def _namespaces() -> set[str]:
