@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from archlab.spec.devices import DeclaredDevice, DeclaredSlices
-from archlab.targets.cluster import device_values
+from archlab.targets.kube.cluster_state import device_values
 from archlab_device_plugin import devices
 from archlab_device_plugin.devices import ConfigurationError, by_resource, parse, unhealthy
 

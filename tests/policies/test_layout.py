@@ -55,6 +55,10 @@ def test_the_rules_asked_for_are_there() -> None:
     assert {rule.id for rule in rules(BUILT_IN, "built-in")} >= {
         "access/protected_tags",
         "access/registry_write",
+        "admission/allowed_image",
+        "admission/limits",
+        "admission/not_privileged",
+        "admission/team_label",
         "promotion/approved_by_another",
         "promotion/beats_baseline_and_champion",
         "promotion/evidence_complete_and_fresh",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,7 +10,7 @@ import typer
 from archlab.cli.console import JsonOption, console, emit_json, err, table
 
 if TYPE_CHECKING:
-    from archlab.targets.cluster import ClusterState
+    from archlab.targets.kube.cluster_state import ClusterState
 
 ContextOption = Annotated[
     str | None, typer.Option("--context", help="The kubeconfig's context; its current one by default.")
@@ -43,12 +42,12 @@ def install(
 ) -> None:
     """Install or change it: emulated devices, admission policies, priority classes. Again is harmless."""
     from archlab.cli.progress import Steps
-    from archlab.targets.cluster import Cluster
+    from archlab.targets.kube.cluster import Cluster
 
     chosen = [*(_read(path) for path in values or ()), *_devices(devices), *_image(image)]
-    cluster = Cluster(context)
+    cluster = Cluster(context, namespace)
     with Steps("Installing") as steps:
-        state = cluster.install(namespace, chosen, steps)
+        state = cluster.install(chosen, steps)
     err.print(f"[green]The cluster is ready[/] after {steps.seconds:.0f} s.")
     _show(state)
 
@@ -57,7 +56,7 @@ def status(context: ContextOption = None, as_json: JsonOption = False) -> None:
     """The release, the devices on every node and who advertises them, policies and the namespaces they watch."""
     from dataclasses import asdict
 
-    from archlab.targets.cluster import Cluster
+    from archlab.targets.kube.cluster import Cluster
 
     state = Cluster(context).state()
     if as_json:
@@ -69,7 +68,7 @@ def status(context: ContextOption = None, as_json: JsonOption = False) -> None:
 def remove(context: ContextOption = None) -> None:
     """Take it away, marks on nodes included. Labs stay; their pods keep the devices that they hold."""
     from archlab.cli.progress import Steps
-    from archlab.targets.cluster import Cluster
+    from archlab.targets.kube.cluster import Cluster
 
     cluster = Cluster(context)
     with Steps("Removing") as steps:
@@ -85,7 +84,7 @@ def health(
     context: ContextOption = None,
 ) -> None:
     """Make emulated devices of a node unhealthy, all others healthy."""
-    from archlab.targets.cluster import Cluster
+    from archlab.targets.kube.cluster import Cluster
 
     names = ",".join(unhealthy or ())
     Cluster(context).mark(node, names)
@@ -104,6 +103,8 @@ def _show(state: ClusterState) -> None:
     ]
     columns = ("node", "resource", "there", "healthy", "taken", "advertised", "marked unhealthy")
     console.print(table("Devices", columns, rows, right=columns[2:5]))
+    for pod in state.waiting:
+        console.print(f"waits for a device: {pod}")
     console.print(f"Admission policies: {', '.join(state.policies) or 'none'}")
     console.print(f"They watch: {', '.join(state.namespaces) or 'no namespace yet'}")
 
@@ -129,7 +130,7 @@ def _devices(scenario: str | None) -> list[dict[str, Any]]:
     from archlab.errors import UserError
     from archlab.lab.lab import scenario_folder
     from archlab.plan.loading import load_scenario
-    from archlab.targets.cluster import device_values
+    from archlab.targets.kube.cluster_state import device_values
 
     if scenario is None:
         return []
@@ -140,9 +141,9 @@ def _devices(scenario: str | None) -> list[dict[str, Any]]:
 
 
 def _image(reference: str | None) -> list[dict[str, Any]]:
-    reference = reference or os.environ.get("ARCHLAB_SERVING_IMAGE")
-    if not reference:
-        return []
+    from archlab.targets.kube.images import images
+
+    reference = reference or images()[1]
     repository, _, digest = reference.partition("@")
     head, _, tag = repository.rpartition(":")
     if head and "/" not in tag:

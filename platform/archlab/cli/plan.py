@@ -29,8 +29,12 @@ def _group() -> None:
 
 def check(
     manifests: Annotated[
-        list[str], typer.Argument(help="Files of rendered manifests; - reads what `helm template` prints.")
-    ],
+        list[str] | None, typer.Argument(help="Files of rendered manifests; - reads what `helm template` prints.")
+    ] = None,
+    scenario: Annotated[
+        str | None, typer.Option("--scenario", help="What `archlab up SCENARIO --target kube` would deploy.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Which variant of the scenario.")] = 1,
     values: Annotated[
         Path | None, typer.Option("--values", "-f", help="The cluster chart's values, where they were changed.")
     ] = None,
@@ -41,7 +45,7 @@ def check(
 
     With --lab the lab's own rules in policies/admission/ decide too.
     """
-    from archlab.errors import NotFoundError
+    from archlab.errors import NotFoundError, UsageError
     from archlab.policy.admission import Admission, read_manifests, settings_from
     from archlab.policy.bundle import built_in, collect
     from archlab.settings import LabFolder
@@ -49,7 +53,11 @@ def check(
     settings = settings_from(values)
     if lab is not None and not LabFolder.of(lab).identity.exists():
         raise NotFoundError(f"There is no lab {lab!r}.", "See which there are: archlab status")
-    found = [workload for name in manifests for workload in read_manifests(_read(name), name)]
+    if not manifests and scenario is None:
+        raise UsageError("There is nothing to check.", "Name files, - for what is piped in, or --scenario.")
+    texts = {name: _read(name) for name in manifests or ()}
+    texts |= {scenario: _rendered(scenario, seed)} if scenario is not None else {}
+    found = [workload for name, text in texts.items() for workload in read_manifests(text, name)]
     bundle = collect(LabFolder.of(lab)) if lab is not None else built_in()
     findings = Admission(bundle, settings).check(found)
     if as_json:
@@ -69,6 +77,26 @@ def _read(name: str) -> str:
         raise SpecError(f"{name} is not text.", "Is it a rendered manifest?") from None
     except OSError as error:
         raise NotFoundError(f"{name} can't be read: {error.strerror}.") from None
+
+
+def _rendered(name: str, seed: int) -> str:
+    """The manifests of a lab that was never made, by the way that `up` takes: resolve, layout, values, chart."""
+    from archlab.lab.lab import scenario_folder
+    from archlab.plan.layout import layout
+    from archlab.plan.loading import load_scenario
+    from archlab.plan.resolve import resolve
+    from archlab.settings import data_root
+    from archlab.spec.lab import KubePlace
+    from archlab.spec.scenario import Overrides
+    from archlab.targets.kube.helm import template
+    from archlab.targets.kube.images import images
+    from archlab.targets.kube.values import values
+
+    resolved, _ = resolve(load_scenario(scenario_folder(name) / "scenario.yaml"), seed)
+    image, serving = images()
+    place = KubePlace(kubeconfig="", namespace=resolved.name, image=image, serving_image=serving)
+    plan = layout(resolved.name, resolved, seed, Overrides())
+    return template(data_root("helm") / "archlab", resolved.name, resolved.name, values(plan, place, {}))
 
 
 def _json(finding: Finding) -> dict[str, object]:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
+import pytest
 import yaml
 from typer.testing import CliRunner
 
 from admission_cases import deployment
 from archlab.cli import _app
+from archlab.errors import UsageError
 
 
 def write(folder: Path, *documents: object) -> str:
@@ -43,3 +46,16 @@ def test_the_clusters_values_count(tmp_path: Path) -> None:
 def test_a_file_that_is_not_there_is_named() -> None:
     done = CliRunner().invoke(_app(), ["plan", "check", "nowhere.yaml"])
     assert "nowhere.yaml can't be read" in str(done.exception)
+
+
+@pytest.mark.skipif(shutil.which("helm") is None, reason="there is no helm program on PATH")
+def test_a_scenario_is_checked_before_anything_is_there() -> None:
+    done = CliRunner().invoke(_app(), ["plan", "check", "--scenario", "ten-models", "--json"])
+    assert done.exit_code == 0, done.output
+    names = {finding["name"] for finding in json.loads(done.output)}
+    assert {"gateway", "registry", "control", "online"} <= names
+
+
+def test_nothing_to_check_is_a_wrong_usage() -> None:
+    done = CliRunner().invoke(_app(), ["plan", "check"])
+    assert isinstance(done.exception, UsageError)

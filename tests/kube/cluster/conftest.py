@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from archlab.targets.kube.images import images
 from cluster_chart import Installed, archlab, install
 from kube_objects import Kubectl
 
@@ -47,11 +48,8 @@ def namespace(kubectl: Kubectl, request: pytest.FixtureRequest) -> Iterator[str]
 
 @pytest.fixture(scope="session")
 def plugin_image() -> str:
-    """An image with the device plugin that the cluster has already: ARCHLAB_KUBE_PLUGIN_IMAGE."""
-    image = os.environ.get("ARCHLAB_KUBE_PLUGIN_IMAGE")
-    if not image:
-        pytest.skip("ARCHLAB_KUBE_PLUGIN_IMAGE names no image of the device plugin")
-    return image
+    """The servers' image, which has the device plugin: on the cluster after `archlab image load`."""
+    return images()[1]
 
 
 @pytest.fixture(scope="session")

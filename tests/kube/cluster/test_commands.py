@@ -6,7 +6,10 @@ import json
 from pathlib import Path
 
 import pytest
+import yaml
 
+from archlab.settings import data_root
+from archlab.targets.kube.helm import template
 from cluster_chart import Installed, archlab, install, try_archlab
 from kube_objects import Kubectl, listed, until
 
@@ -111,12 +114,7 @@ def test_no_kubeconfig(tmp_path: Path) -> None:
 def test_the_api_server_accepts_every_rendered_object(
     kubectl: Kubectl, installed: Installed, namespace: str, chart: str
 ) -> None:
-    import yaml
-
-    from archlab.targets.helm import Helm
-    from archlab.targets.helm import chart as folder
-
-    rendered = Helm().template("other", folder(chart), namespace, {})
+    rendered = template(data_root("helm") / chart, "other", namespace, {})
     objects = [document for document in yaml.safe_load_all(rendered) if document]
     kubectl.ok("apply", "--dry-run=server", "--validate=strict", "-f", "-", document=listed(*objects))
 

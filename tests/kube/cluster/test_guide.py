@@ -11,14 +11,13 @@ from pathlib import Path
 
 import pytest
 
+from guide import LAB, commands, commands_of
 from kube_objects import until
 
 ROOT = Path(__file__).parents[3]
-GUIDE = ROOT / "docs" / "kubernetes.md"
 SAMPLE_IMAGE = "archlab-serving:0.1.0"
 ELSEWHERE = ("kind ", "minikube ", "archlab image ")
 """Makes a cluster, or brings images to it: the cluster at hand has both."""
-STARTS = ("kubectl ", "helm ", "archlab ", "NODE=", *ELSEWHERE)
 SAYS = {
     "archlab cluster status": "emulated",
     "helm test archlab-cluster": "Succeeded",
@@ -32,15 +31,10 @@ SAYS = {
 }
 
 
-def commands() -> list[str]:
-    """Every command of the guide, in order."""
-    lines = (line.strip() for line in GUIDE.read_text().splitlines() if line.startswith("    "))
-    return [line for line in lines if line.startswith(STARTS)]
-
-
 def here() -> list[str]:
-    """Those that need no other cluster."""
-    return [command for command in commands() if not command.startswith(ELSEWHERE)]
+    """Those that need neither another cluster nor a lab; `tests/kube/lab` runs the lab's."""
+    lab = commands_of(LAB)
+    return [command for command in commands() if not command.startswith(ELSEWHERE) and command not in lab]
 
 
 class Shell:

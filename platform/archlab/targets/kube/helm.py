@@ -16,6 +16,8 @@ from archlab.targets.kube.api import Api
 
 VARIABLE = "ARCHLAB_HELM"
 TIMEOUT_S = 180
+KUBERNETES = "1.34"
+"""What charts are rendered for where no cluster is asked."""
 PENDING = ("pending-install", "pending-upgrade", "pending-rollback", "uninstalling")
 
 
@@ -75,22 +77,74 @@ class Release:
                 self.api.delete(self.api.inside("secrets", secret["metadata"]["name"]))
 
     def _run(self, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
-        where = ["--kubeconfig", self.place.kubeconfig, "--namespace", self.place.namespace]
-        if self.place.context:
-            where += ["--kube-context", self.place.context]
-        try:
-            return subprocess.run(
-                [helm_program(), *arguments, *where],
-                input=stdin,
-                capture_output=True,
-                text=True,
-                timeout=TIMEOUT_S,
-                check=False,
-            )
-        except subprocess.TimeoutExpired:
-            raise TargetError(
-                f"helm {arguments[0]} did not end within {TIMEOUT_S} s.", "Run the command again.", unit="helm"
-            ) from None
+        return _run(self.place, *arguments, "--namespace", self.place.namespace, stdin=stdin)
+
+
+@dataclass(frozen=True, slots=True)
+class Installed:
+    """A release as helm lists it."""
+
+    name: str
+    namespace: str
+    revision: int
+    status: str
+    """`deployed`, `failed`, `pending-install`, …"""
+    chart: str
+
+
+def installed(place: KubePlace, name: str) -> tuple[Installed, ...]:
+    """The releases of that name, in whatever namespace and state.
+
+    Raises:
+        TargetError: helm can't list them; its own words.
+    """
+    done = _run(place, "list", "--all-namespaces", "--all", "--filter", f"^{name}$", "--output", "json")
+    if done.returncode:
+        raise _failure("list", done)
+    return tuple(
+        Installed(f["name"], f["namespace"], int(f["revision"]), f["status"], f["chart"])
+        for f in json.loads(done.stdout)
+    )
+
+
+def template(chart: Path, name: str, namespace: str, values: dict[str, Any]) -> str:
+    """What a release's manifests would be; no cluster is asked.
+
+    Raises:
+        TargetError: the chart can't be rendered with these values; helm's own words.
+    """
+    arguments = ("template", name, str(chart), "--namespace", namespace, "--kube-version", KUBERNETES, "--values", "-")
+    done = _run(None, *arguments, stdin=json.dumps(values))
+    if done.returncode:
+        raise _failure("render", done)
+    return done.stdout
+
+
+def merge(under: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    """As helm merges two files of values: maps are merged, everything else is replaced. Pure."""
+    merged = dict(under)
+    for name, value in over.items():
+        held = merged.get(name)
+        merged[name] = merge(held, value) if isinstance(held, dict) and isinstance(value, dict) else value
+    return merged
+
+
+def _run(place: KubePlace | None, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+    where = ["--kubeconfig", place.kubeconfig] if place else []
+    where += ["--kube-context", place.context] if place and place.context else []
+    try:
+        return subprocess.run(
+            [helm_program(), *arguments, *where],
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT_S,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise TargetError(
+            f"helm {arguments[0]} did not end within {TIMEOUT_S} s.", "Run the command again.", unit="helm"
+        ) from None
 
 
 def _failure(what: str, done: subprocess.CompletedProcess[str]) -> TargetError:
@@ -98,5 +152,5 @@ def _failure(what: str, done: subprocess.CompletedProcess[str]) -> TargetError:
     said = [line for line in said if not line.endswith(" errors occurred:")] or [f"exit code {done.returncode}"]
     first = said[0].removeprefix("Error: ")
     return TargetError(
-        f"helm can't {what} the lab: {first}", "See: archlab status", unit="helm", log_tail=tuple(said[1:])
+        f"helm can't {what} the release: {first}", "See: archlab status", unit="helm", log_tail=tuple(said[1:])
     )
