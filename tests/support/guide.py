@@ -1,26 +1,17 @@
-"""The commands of docs/kubernetes.md."""
+"""The commands of the guides to Kubernetes."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-GUIDE = Path(__file__).parents[2] / "docs" / "kubernetes.md"
-LAB = "## 9. A lab"
+DOCS = Path(__file__).parents[2] / "docs"
+GUIDE, LABS = DOCS / "kubernetes.md", DOCS / "kubernetes-labs.md"
+UP = "archlab up ten-models --target kube --port 30080 --gateway http://127.0.0.1:8080"
+"""Ports of a kind or minikube cluster made by the guide."""
 STARTS = ("kubectl ", "helm ", "archlab ", "NODE=", "kind ", "minikube ")
 
 
-def commands() -> list[str]:
-    """Every command, in order."""
-    return _commands(GUIDE.read_text())
-
-
-def commands_of(heading: str) -> list[str]:
-    """Those of one section."""
-    _, found, rest = GUIDE.read_text().partition(f"\n{heading}\n")
-    assert found, heading
-    return _commands(rest.partition("\n## ")[0])
-
-
-def _commands(text: str) -> list[str]:
-    lines = (line.strip() for line in text.splitlines() if line.startswith("    "))
+def commands(guide: Path) -> list[str]:
+    """Every command of a guide, in order."""
+    lines = (line.strip() for line in guide.read_text().splitlines() if line.startswith("    "))
     return [line for line in lines if line.startswith(STARTS)]

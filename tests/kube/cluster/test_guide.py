@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from guide import LAB, commands, commands_of
+from guide import GUIDE, UP, commands
 from kube_objects import until
 
 ROOT = Path(__file__).parents[3]
@@ -32,9 +32,8 @@ SAYS = {
 
 
 def here() -> list[str]:
-    """Those that need neither another cluster nor a lab; `tests/kube/lab` runs the lab's."""
-    lab = commands_of(LAB)
-    return [command for command in commands() if not command.startswith(ELSEWHERE) and command not in lab]
+    """Those that need neither another cluster nor a lab."""
+    return [command for command in commands(GUIDE) if not command.startswith((*ELSEWHERE, UP))]
 
 
 class Shell:
@@ -78,7 +77,7 @@ def shell(plugin_image: str, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 
 def test_nothing_of_the_guide_is_left_out() -> None:
-    known = {command.partition("   #")[0] for command in commands()}
+    known = {command.partition("   #")[0] for command in commands(GUIDE)}
     assert len(known) >= 30
     assert all(any(command.startswith(start) for command in known) for start in SAYS)
 
