@@ -23,6 +23,7 @@ MODULES = (
     "clock",
     "money",
     "policy",
+    "audit",
     "plan",
     "cluster",
     "load",

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from archlab import __version__, identity
 from archlab.errors import ArchlabError, ConflictError, LabStateError
 from archlab.files import write_atomic, write_model
-from archlab.lab import devices, scratch, seed
+from archlab.lab import anchors, devices, scratch, seed
 from archlab.lab.changes import publish
 from archlab.lab.lab import Lab, lab_names, open_lab, read, remember, scenario_folder
 from archlab.lab.lock import exclusive
@@ -80,6 +80,7 @@ def reset(lab: Lab, progress: Progress) -> None:
         lab.target.destroy()
         progress("restore", "the state of the start")
         lab.target.return_to_start()
+        anchors.set_aside(lab)
         lab.folder.overrides.unlink(missing_ok=True)
         prepare(lab, progress)
         start(lab, progress)
