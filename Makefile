@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help setup lab test lint types layers policies unit e2e test-kube bench bench-serving image clean lock
+.PHONY: help setup lab test lint types layers policies unit e2e test-kube bench bench-gate bench-serving image clean lock
 
 help: ## Explain the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
@@ -47,6 +47,9 @@ test-kube: setup ## Tests on the Kubernetes cluster that KUBECONFIG names; they 
 
 bench: setup ## Measure start-up, a replayed day, memory; print a table
 	$(BIN)/python benchmarks/lab.py
+
+bench-gate: setup ## Measure a decision on both engines, and what the gate adds to a promotion
+	PYTHONPATH=tests/support $(BIN)/python -m benchmarks.gate $(ARGUMENTS)
 
 bench-serving: setup ## Measure the inference server beside MLServer, MLflow, BentoML, KServe and bare ASGI apps
 	$(BIN)/python -m benchmarks.serving $(ARGUMENTS)

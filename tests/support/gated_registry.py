@@ -10,6 +10,7 @@ import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import uvicorn
@@ -102,6 +103,7 @@ class Registry:
     url: str
     control: Control
     pid: int
+    log: Path
 
     def token(self, user: str, lifetime_s: int = 3600) -> str:
         """A token of one of USERS."""

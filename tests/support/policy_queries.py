@@ -22,6 +22,7 @@ VERSION: dict[str, Any] = {
     "metric": "auc",
     "value": 0.78,
     "baseline": 0.65,
+    "metrics": {"auc": 0.78, "holdout_rows": 2000},
     "data_digest": "d",
     "code_version": "c",
     "columns": [{"name": "hour", "source": "request"}, {"name": "wx_temp", "source": "weather"}],
@@ -53,6 +54,25 @@ GOOD: dict[str, dict[str, Any]] = {
     },
     "retention/delete": {"versions": [{"version": "1", "held_champion": True, "replaced_age_days": 45, "hold": ""}]},
     "retention/remove_source": {"registered": []},
+    "admission/deploy": {
+        "workload": {"kind": "Deployment", "name": "web"},
+        "allowed_images": ["archlab"],
+        "required_limits": ["cpu", "memory"],
+        "pod": {
+            "metadata": {"labels": {"archlab.dev/team": "operations"}},
+            "spec": {
+                "containers": [
+                    {
+                        "name": "app",
+                        "image": "archlab/serving:1",
+                        "resources": {"limits": {"cpu": "1", "memory": "1Gi"}},
+                        "securityContext": {"privileged": False},
+                    }
+                ],
+                "volumes": [{"name": "scratch", "emptyDir": {}}],
+            },
+        },
+    },
 }
 """Evidence by action with which an operator is let through."""
 

@@ -44,6 +44,7 @@ class Client:
         client = self.mlflow
         run = client.create_run(client.create_experiment(uuid.uuid4().hex))
         client.log_metric(run.info.run_id, "auc", auc)
+        client.log_metric(run.info.run_id, "holdout_rows", 2000)
         file = self.files / "model.onnx"
         file.write_bytes(content)
         client.log_artifact(run.info.run_id, str(file), "model")

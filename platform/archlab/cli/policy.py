@@ -49,11 +49,12 @@ def decisions(lab: LabOption = None, as_json: JsonOption = False) -> None:
                 resource,
                 verdict,
                 why,
+                decision["engine"],
                 decision["bundle_digest"][:8],
             )
         )
-    columns = ("#", "user", "action", "resource", "decision", "reasons", "bundle")
-    console.print(table("Decisions", columns, rows, wrap=("reasons",)))
+    columns = ("#", "user", "action", "resource", "decision", "reasons", "engine", "bundle")
+    console.print(table("Decisions", columns, rows, wrap=("reasons", "engine")))
 
 
 def verify(lab: LabOption = None) -> None:

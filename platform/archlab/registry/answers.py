@@ -59,7 +59,8 @@ def refusal(decisions: Iterable[tuple[Demand, Decision]]) -> Answer:
     lines = [f"{_what(denials[0][0])} was refused:"]
     for _, decision in denials:
         lines += [f"- {reason.rule}: {reason.message}" for reason in decision.reasons]
-    return error_answer(403, "\n".join(dict.fromkeys(lines)))
+    decided = (f"Decided by {d.engine}, bundle {d.bundle_digest[:8] or 'none'}." for _, d in denials)
+    return error_answer(403, "\n".join(dict.fromkeys([*lines, *decided])))
 
 
 def _what(demand: Demand) -> str:

@@ -47,10 +47,9 @@ class Effects:
         elif kind is Kind.TAG_VERSION and body.get("key") == ev.APPROVED_BY:
             self._remember_approved(name, text(body, "version"), now)
         elif promoted_to(kind, body) == CHAMPION:
-            self._remember_replaced(name, now)
-            self._remember_promoted(name, text(body, "version"), now)
+            self._remember_champion(name, text(body, "version"), now)
         elif kind is Kind.DELETE_ALIAS and text(body, "alias").lower() == CHAMPION:
-            self._remember_replaced(name, now)
+            self._remember_champion(name, "", now)
 
     def tell(self, recorder: DecisionRecorder) -> None:
         """Nudge control without waiting for it; it watches the registry anyway."""
@@ -69,17 +68,15 @@ class Effects:
             self._view.tag_version(name, version, ev.APPROVED_EVIDENCE, ev.fingerprint(found))
             self._view.tag_version(name, version, ev.APPROVED_AT, now.isoformat())
 
-    def _remember_replaced(self, name: str, now: datetime) -> None:
-        """Who was champion no longer is: from now on the time counts after which it may be deleted."""
-        for version, tags in self._view.tags(name).items():
-            if ev.PROMOTED_AT in tags and ev.REPLACED_AT not in tags:
-                self._view.tag_version(name, version, ev.REPLACED_AT, now.isoformat())
-
-    def _remember_promoted(self, name: str, version: str, now: datetime) -> None:
-        self._view.tag_version(name, version, ev.PROMOTED_AT, now.isoformat())
-        found = self._view.version(name, version)
-        if found and ev.REPLACED_AT in found.tags:
-            self._view.delete_version_tag(name, version, ev.REPLACED_AT)
+    def _remember_champion(self, name: str, version: str, now: datetime) -> None:
+        """Since when a version is champion, none when it is empty; and since when those before it are not."""
+        for number, tags in self._view.tags(name).items():
+            if version and int(number) == int(version):
+                self._view.tag_version(name, number, ev.PROMOTED_AT, now.isoformat())
+                if ev.REPLACED_AT in tags:
+                    self._view.delete_version_tag(name, number, ev.REPLACED_AT)
+            elif ev.PROMOTED_AT in tags and ev.REPLACED_AT not in tags:
+                self._view.tag_version(name, number, ev.REPLACED_AT, now.isoformat())
 
 
 async def _tell(recorder: DecisionRecorder) -> None:

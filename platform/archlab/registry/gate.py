@@ -31,6 +31,9 @@ log = logging.getLogger("archlab.registry")
 MAX_BODY_BYTES = 1 << 20
 """Of a call on registered models; artifacts are streamed and not limited here."""
 
+SHOWN_PATH = 200
+"""As much of a path as a line of the log shows."""
+
 CLOCK_REFRESH_S = 5.0
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -95,6 +98,7 @@ class Gate:
                     )
                 await answer.send(send)
         except ArchlabError as error:
+            log.warning("refused %s %r: %s", scope["method"], scope["path"][:SHOWN_PATH], error.message)
             await answer_for(error).send(send)
 
     async def _change(self, scope: Scope, kind: Kind, subject: Subject, body: Body) -> Answer:

@@ -42,6 +42,7 @@ def good() -> Query:
         "metric": "auc",
         "value": 0.78,
         "baseline": 0.65,
+        "metrics": {"auc": 0.78, "holdout_rows": 2000},
         "data_digest": "d",
         "code_version": "c",
         "columns": [{"name": "hour", "source": "request"}],

@@ -65,7 +65,7 @@ def registry(folder: LabFolder, control: Control, tmp_path_factory: pytest.TempP
     try:
         wait_for(lambda: healthy(url) or process.poll() is not None, "the registry")
         assert process.poll() is None, Path(log.name).read_text()
-        yield Registry(folder, url, control, process.pid)
+        yield Registry(folder, url, control, process.pid, Path(log.name))
     finally:
         process.terminate()
         process.wait(20)

@@ -337,7 +337,7 @@ def test_a_model_logged_the_usual_way_has_its_digest(client: Client, registry: R
     mlflow.set_tracking_uri(registry.url)
     mlflow.set_experiment(name)
     with mlflow.start_run() as run:
-        mlflow.log_metrics({"auc": 0.8})
+        mlflow.log_metrics({"auc": 0.8, "holdout_rows": 500})
         logged = mlflow.onnx.log_model(model, name="model", save_as_external_data=False, pip_requirements=["onnx"])
     client.mlflow.create_registered_model(name)
     version = client.mlflow.create_model_version(

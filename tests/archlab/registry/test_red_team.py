@@ -1,0 +1,342 @@
+"""Ways round the gate, tried on one running registry: each is denied, leaves a trace, and changes nothing.
+
+A refusal that a rule spoke is a record of the decision log. What never came to a decision, because nobody could be made
+out or the request meant nothing, is a line of the registry's own log.
+"""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import hashlib
+import hmac
+import json
+import pickle
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jwt
+import pytest
+
+from archlab.identity import create_keys, mint
+from archlab.settings import LabFolder
+from gated_registry import GOOD_TAGS, USERS, Registry
+from registry_client import Client
+
+API = "/api/2.0/mlflow"
+ALIAS = f"{API}/registered-models/alias"
+STAGE = f"{API}/model-versions/transition-stage"
+TAG = f"{API}/model-versions/set-tag"
+CREATE = f"{API}/model-versions/create"
+Answer = tuple[int, dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Target:
+    """A registered version that was never approved, by a developer of the team that owns it."""
+
+    registry: Registry
+    client: Client
+    name: str
+    version: str
+    run: str
+
+    def promotion(self, **changed: Any) -> dict[str, Any]:
+        return {"name": self.name, "alias": "champion", "version": self.version, **changed}
+
+    def send(
+        self, path: str = ALIAS, body: Any = None, *, method: str = "POST", user: str = "ada", **more: Any
+    ) -> Answer:
+        return self.registry.call(user, method, path, self.promotion() if body is None else body, **more)
+
+    def bearing(self, token: str) -> Answer:
+        return self.send(headers={"Authorization": f"Bearer {token}"})
+
+    def tag(self, key: str, value: str, user: str = "ops", **body: Any) -> Answer:
+        named = {"name": self.name, "version": self.version, "key": key, "value": value, **body}
+        return self.send(TAG, named, user=user)
+
+    def with_evidence(self, *, auc: float = 0.9, **tags: str) -> Answer:
+        """An approved version with this evidence, promoted."""
+        full = {**GOOD_TAGS, **{f"archlab.{key}": value for key, value in tags.items()}}
+        body = {
+            "name": self.name,
+            "source": f"mlflow-artifacts:/{self.place}/model",
+            "run_id": self.run,
+            "tags": [{"key": key, "value": value} for key, value in full.items()],
+        }
+        status, made = self.send(CREATE, body)
+        assert status == 200, made
+        version = made["model_version"]["version"]
+        grace = {"name": self.name, "version": version, "key": "archlab.approved_by", "value": "grace"}
+        assert self.send(TAG, grace, user="grace")[0] == 200
+        return self.send(body=self.promotion(version=version))
+
+    @property
+    def place(self) -> str:
+        uri: str = self.client.mlflow.get_run(self.run).info.artifact_uri
+        return uri.partition(":/")[2]
+
+
+@pytest.fixture
+def target(registry: Registry, client: Client) -> Target:
+    name = f"target-{uuid.uuid4().hex[:8]}"
+    version, run = client.register(name, auc=0.9)
+    return Target(registry, client, name, version, run)
+
+
+def text(target: Target, **changed: Any) -> str:
+    return json.dumps(target.promotion(**changed))
+
+
+def other_lab(target: Target) -> str:
+    """A token that another lab of the same name signed."""
+    folder = LabFolder(target.registry.folder.root.parent / uuid.uuid4().hex / target.registry.folder.name)
+    create_keys(folder)
+    return mint(folder, USERS["ops"])
+
+
+def claims(target: Target, **changed: Any) -> dict[str, Any]:
+    token = target.registry.token("ada")
+    return {**jwt.decode(token, options={"verify_signature": False}), **changed}
+
+
+def altered(target: Target) -> str:
+    """Ada's token with the operator's role written into it, its signature kept."""
+    head, _, signature = target.registry.token("ada").split(".")
+    body = base64.urlsafe_b64encode(json.dumps(claims(target, scope="operator approver")).encode()).rstrip(b"=")
+    return ".".join((head, body.decode(), signature))
+
+
+def self_made(target: Target) -> str:
+    """Signed with the lab's public key, which everybody may read, as if it were a shared secret."""
+    public = (target.registry.folder.keys / "jwks.json").read_text()
+    head = base64.urlsafe_b64encode(b'{"alg":"HS256","typ":"JWT","kid":"lab"}').rstrip(b"=").decode()
+    body = base64.urlsafe_b64encode(json.dumps(claims(target, scope="operator")).encode()).rstrip(b"=").decode()
+    signature = hmac.new(public.encode(), f"{head}.{body}".encode(), hashlib.sha256).digest()
+    return f"{head}.{body}.{base64.urlsafe_b64encode(signature).rstrip(b'=').decode()}"
+
+
+def after_approval(target: Target, change: Callable[[], object]) -> Answer:
+    """Approve, change what was approved, promote."""
+    assert target.tag("archlab.approved_by", "grace", user="grace")[0] == 200
+    target.client.become("ada")
+    change()
+    return target.send()
+
+
+def log_metric(target: Target) -> None:
+    target.client.mlflow.log_metric(target.run, "auc", 0.99)
+
+
+def few_rows(target: Target) -> Answer:
+    target.client.become("ada")
+    target.client.mlflow.log_metric(target.run, "holdout_rows", 3)
+    return target.with_evidence()
+
+
+def overwrite(target: Target) -> None:
+    file = Path(target.client.files) / "model.onnx"
+    file.write_bytes(b"another file")
+    target.client.mlflow.log_artifact(target.run, str(file), "model")
+
+
+def registers(target: Target, source: str) -> Answer:
+    return target.send(CREATE, {"name": target.name, "source": source, "run_id": target.run})
+
+
+def logs_pickle(target: Target) -> Answer:
+    file = Path(target.client.files) / "weights.txt"
+    file.write_bytes(pickle.dumps({"w": 1}, protocol=0))
+    target.client.become("ada")
+    target.client.mlflow.log_artifact(target.run, str(file), "model")
+    return registers(target, f"mlflow-artifacts:/{target.place}/model")
+
+
+def champion(target: Target) -> None:
+    assert target.tag("archlab.approved_by", "grace", user="grace")[0] == 200
+    assert target.send()[0] == 200
+
+
+def against_champion(target: Target, method: str, path: str, **body: Any) -> Answer:
+    champion(target)
+    return target.send(path, {"name": target.name, **body}, method=method)
+
+
+MAKE = f"{API}/registered-models/create"
+FILES = "/api/2.0/mlflow-artifacts/artifacts"
+RULED: dict[str, Callable[[Target], Answer]] = {
+    # other ways to write the same call
+    "plain": lambda t: t.send(),
+    "ajax API": lambda t: t.send("/ajax-api/2.0/mlflow/registered-models/alias"),
+    "API 3.0": lambda t: t.send("/api/3.0/mlflow/registered-models/alias"),
+    "API 9.9": lambda t: t.send("/api/9.9/mlflow/registered-models/alias"),
+    "doubled slashes": lambda t: t.send("//api//2.0/mlflow///registered-models/alias"),
+    "trailing slash": lambda t: t.send(f"{ALIAS}/"),
+    "percent-encoded": lambda t: t.send("/api/2.0/mlflow/registered%2dmodels/%61lias"),
+    "capitals in the path": lambda t: t.send("/API/2.0/mlflow/registered-models/alias"),
+    "path parameters": lambda t: t.send(f"{ALIAS};v=1"),
+    "PUT": lambda t: t.send(method="PUT"),
+    "PATCH": lambda t: t.send(method="PATCH"),
+    "DELETE of what is not there": lambda t: t.send(f"{ALIAS}/champion", method="DELETE"),
+    "query beside the body": lambda t: t.send(f"{ALIAS}?alias=candidate&name=x"),
+    "method override to a tag": lambda t: t.send(headers={"X-HTTP-Method-Override": "GET"}),
+    "stage Production": lambda t: t.send(STAGE, {"name": t.name, "version": t.version, "stage": "Production"}),
+    "stage in capitals": lambda t: t.send(STAGE, {"name": t.name, "version": t.version, "stage": " PRODUCTION"}),
+    # other ways to write the same body
+    "a key twice": lambda t: t.send(body=text(t).replace('"alias"', '"alias": "x", "alias"').encode()),
+    "JSON in a JSON string": lambda t: t.send(body=json.dumps(text(t)).encode()),
+    "UTF-16": lambda t: t.send(body=text(t).encode("utf-16")),
+    "escapes": lambda t: t.send(body=text(t).replace("champion", "\\u0063hampion").encode()),
+    "another content type": lambda t: t.send(headers={"Content-Type": "text/plain"}),
+    "version with a zero": lambda t: t.send(body=t.promotion(version=f"0{t.version}")),
+    # aliases and names that look alike
+    "capital alias": lambda t: t.send(body=t.promotion(alias="Champion")),
+    "digit in the alias": lambda t: t.send(body=t.promotion(alias="champi0n")),
+    "Cyrillic alias": lambda t: t.send(body=t.promotion(alias="\u0441hampion")),
+    "alias with a blank": lambda t: t.send(body=t.promotion(alias="champion ")),
+    "alias with a zero-width space": lambda t: t.send(body=t.promotion(alias="champ\u200bion")),
+    "model with another separator": lambda t: t.send(MAKE, {"name": t.name.replace("-", "_")}),
+    "model in capitals": lambda t: t.send(MAKE, {"name": t.name.upper()}),
+    "model of another alphabet": lambda t: t.send(MAKE, {"name": t.name.replace("a", "\u0430")}),
+    "renamed to a look-alike": lambda t: t.send(
+        f"{API}/registered-models/rename", {"name": t.name, "new_name": "..\u2024"}
+    ),
+    # who asks
+    "headers of the gateway": lambda t: t.send(
+        user="viewer", headers={"x-archlab-user": "ops", "x-archlab-scope": "operator", "x-archlab-team": "platform"}
+    ),
+    "another team's developer": lambda t: t.send(user="bob"),
+    "an approver": lambda t: t.send(user="grace"),
+    # approvals
+    "author approves": lambda t: t.tag("archlab.approved_by", "ada", user="ada"),
+    "operator approves": lambda t: t.tag("archlab.approved_by", "ops"),
+    "in another's name": lambda t: t.tag("archlab.approved_by", "bob", user="grace"),
+    "approval at creation": lambda t: t.send(
+        CREATE,
+        {"name": t.name, "source": "models:/m-0", "tags": [{"key": "archlab.approved_by", "value": "grace"}]},
+    ),
+    "author's tag": lambda t: t.tag("archlab.author", "bob"),
+    "digest's tag": lambda t: t.tag("archlab.sha256", "a" * 64),
+    "time of the approval": lambda t: t.tag("archlab.approved_at", "2013-11-06T08:00:00+00:00"),
+    "what was approved": lambda t: t.tag("archlab.approved_evidence", "a" * 64),
+    "was champion before": lambda t: t.tag("archlab.promoted_at", "2013-11-06T08:00:00+00:00"),
+    "owner's tag": lambda t: t.send(
+        f"{API}/registered-models/set-tag", {"name": t.name, "key": "archlab.owner_team", "value": "revenue"}
+    ),
+    "metrics after the approval": lambda t: after_approval(t, lambda: log_metric(t)),
+    "file after the approval": lambda t: after_approval(t, lambda: overwrite(t)),
+    # evidence
+    "baseline that is no number": lambda t: t.with_evidence(baseline="nan"),
+    "baseline of minus infinity": lambda t: t.with_evidence(baseline="-inf"),
+    "metric that nobody ranks": lambda t: t.with_evidence(metric="holdout_rows"),
+    "metric that was not logged": lambda t: t.with_evidence(metric="f1"),
+    "parity below zero": lambda t: t.with_evidence(parity_max_abs_diff="-1"),
+    "evaluated in the future": lambda t: t.with_evidence(evaluated_at="2099-01-01T00:00:00+00:00"),
+    "evaluated without a zone": lambda t: t.with_evidence(evaluated_at="2013-11-04T08:00:00"),
+    "columns that are null": lambda t: t.with_evidence(columns="null"),
+    "columns of nowhere": lambda t: t.with_evidence(columns='[{"name": "a", "source": "nowhere"}]'),
+    "measured on few rows": few_rows,
+    # files
+    "file in a bucket": lambda t: registers(t, "s3://bucket/model"),
+    "file of the host": lambda t: registers(t, "file:///etc"),
+    "out of the store": lambda t: registers(t, "mlflow-artifacts:/../../keys"),
+    "the whole store": lambda t: registers(t, "mlflow-artifacts:/"),
+    "another host's store": lambda t: registers(t, "mlflow-artifacts://elsewhere:5000/1/2"),
+    "a pickle by another name": logs_pickle,
+    # taking away
+    "champion's alias": lambda t: against_champion(t, "DELETE", ALIAS, alias="champion"),
+    "champion's alias in capitals": lambda t: against_champion(t, "DELETE", ALIAS, alias="CHAMPION"),
+    "champion's version": lambda t: against_champion(t, "DELETE", f"{API}/model-versions/delete", version=t.version),
+    "champion's version with a zero": lambda t: against_champion(
+        t, "DELETE", f"{API}/model-versions/delete", version=f"0{t.version}"
+    ),
+    "champion's model": lambda t: against_champion(t, "DELETE", f"{API}/registered-models/delete"),
+    "champion's run": lambda t: against_champion(t, "POST", f"{API}/runs/delete", run_id=t.run),
+    "champion's files": lambda t: against_champion(t, "DELETE", f"{FILES}/{t.place}/model"),
+    # calls that this registry does not offer
+    "webhook": lambda t: t.send(f"{API}/webhooks", {"name": "x", "url": "http://127.0.0.1:1"}, user="ops"),
+    "gateway's secrets": lambda t: t.send("/api/3.0/mlflow/gateway/secrets/create", {}, user="ops"),
+    "workspace": lambda t: t.send("/api/3.0/mlflow/workspaces", {"name": "mine"}, user="ops"),
+}
+UNRULED: dict[str, Callable[[Target], Answer]] = {
+    "dots in the path": lambda t: t.send("/api/2.0/mlflow/x/../registered-models/alias"),
+    "encoded dots": lambda t: t.send("/api/2.0/mlflow/x/%2e%2e/registered-models/alias"),
+    "backslashes": lambda t: t.send("/api/2.0/mlflow\\registered-models\\alias"),
+    "encoded line break": lambda t: t.send(f"{ALIAS}%0a"),
+    "body in the query": lambda t: t.send(f"{ALIAS}?name={t.name}&alias=champion&version={t.version}", b""),
+    "form": lambda t: t.send(body=f"name={t.name}&alias=champion&version={t.version}".encode()),
+    "list": lambda t: t.send(body=json.dumps([t.promotion()]).encode()),
+    "alias as a list": lambda t: t.send(body=t.promotion(alias=["champion"])),
+    "alias as an object": lambda t: t.send(body=t.promotion(alias={"": "champion"})),
+    "version as None": lambda t: t.send(body=t.promotion(version=None)),
+    "version as a number": lambda t: t.send(body=t.promotion(version=1)),
+    "name as a number": lambda t: t.send(body=t.promotion(name=7)),
+    "compressed": lambda t: t.send(body=gzip.compress(text(t).encode()), headers={"Content-Encoding": "gzip"}),
+    "too large": lambda t: t.send(body=text(t, note="x" * (1 << 20)).encode()),
+    "a version that is not there": lambda t: t.send(body=t.promotion(version="999")),
+    "no token": lambda t: t.send(headers={"Authorization": ""}),
+    "Basic": lambda t: t.send(headers={"Authorization": "Basic b3BzOm9wcw=="}),
+    "token in the query": lambda t: t.send(
+        f"{ALIAS}?access_token={t.registry.token('ops')}", headers={"Authorization": ""}
+    ),
+    "expired": lambda t: t.bearing(t.registry.token("ops", lifetime_s=-10)),
+    "expired in the cookie": lambda t: t.send(
+        headers={"Authorization": "", "Cookie": f"archlab_token={t.registry.token('ops', lifetime_s=-10)}"}
+    ),
+    "unsigned": lambda t: t.bearing(jwt.encode(claims(t, scope="operator"), "", algorithm="none")),
+    "altered": lambda t: t.bearing(altered(t)),
+    "signed with the public key": lambda t: t.bearing(self_made(t)),
+    "of another lab": lambda t: t.bearing(other_lab(t)),
+}
+
+
+@pytest.mark.parametrize("way", RULED)
+def test_a_rule_denies_it_and_the_decision_is_on_record(target: Target, way: str) -> None:
+    status, answer = RULED[way](target)
+    assert (status, answer["error_code"]) == (403, "PERMISSION_DENIED"), answer
+    last = target.registry.control.records[-1]
+    assert not last.decision.allow
+    assert last.decision.reasons
+    assert last.decision.engine.startswith("embedded regopy")
+    unchanged(target)
+
+
+@pytest.mark.parametrize("way", UNRULED)
+def test_what_means_nothing_is_refused_and_logged(target: Target, way: str) -> None:
+    before = len(target.registry.log.read_text().splitlines())
+    status, answer = UNRULED[way](target)
+    assert status in (400, 401, 404, 413), answer
+    deadline = time.monotonic() + 10
+    while not (lines := refusals(target.registry.log, before)) and time.monotonic() < deadline:
+        pass
+    assert lines, answer
+    assert not [line for line in lines if target.registry.token("ops")[:40] in line]
+    unchanged(target)
+
+
+def refusals(log: Path, after: int) -> list[str]:
+    return [line for line in log.read_text().splitlines()[after:] if "refused " in line]
+
+
+def unchanged(target: Target) -> None:
+    """Nobody became champion who was not approved; a champion stayed."""
+    allowed = {
+        record.query.resource.version
+        for record in target.registry.control.records
+        if record.query.action == "promotion/champion"
+        and record.query.resource.name == target.name
+        and record.decision.allow
+    }
+    target.client.become("viewer")
+    held = target.client.mlflow.get_registered_model(target.name).aliases
+    assert {str(version) for alias, version in held.items() if alias.lower() == "champion"} == allowed
+    assert not set(held) - {"champion"}
+
+
+def test_there_are_forty_ways_at_least() -> None:
+    assert len(RULED) + len(UNRULED) >= 40
