@@ -1,9 +1,9 @@
 """What governance costs: a decision on both engines with 60 rules, and what the gate adds to a promotion.
 
 Run `make bench-gate [ARGUMENTS=--quick]`. The built-in rules and as many more as make 60, once spread over every action
-and once all on the promotion that is asked about; the two engines are asked in turns, round by round. A promotion is an alias set by
-an unmodified HTTP call: on MLflow alone, and on the gated registry with a real control that keeps the decision log on
-disk. CPU time is the deciding process's own; OPA's is not in it.
+and once all on the promotion that is asked about; the two engines are asked in turns, round by round. A promotion is an
+alias set by an unmodified HTTP call: on MLflow alone, and on the gated registry with a real control that keeps the
+decision log on disk. CPU time is the deciding process's own; OPA's is not in it.
 """
 
 from __future__ import annotations
