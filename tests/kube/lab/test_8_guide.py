@@ -11,7 +11,8 @@ import pytest
 
 from archlab.lab import Lab
 from guide import GUIDE, LABS, UP, commands
-from harness import ARCHLAB, NAME, Cli
+from harness import ARCHLAB, Cli
+from lab_pods import NAME
 
 pytestmark = pytest.mark.slow
 
