@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help setup lab test lint types layers policies unit e2e test-kube bench bench-gate bench-serving image clean lock
+.PHONY: help setup lab test lint types layers policies unit e2e test-kube bench bench-gate bench-serving bench-grading image clean lock
 
 help: ## Explain the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
@@ -53,6 +53,9 @@ bench-gate: setup ## Measure a decision on both engines, and what the gate adds 
 
 bench-serving: setup ## Measure the inference server beside MLServer, MLflow, BentoML, KServe and bare ASGI apps
 	$(BIN)/python -m benchmarks.serving $(ARGUMENTS)
+
+bench-grading: setup ## Measure grading from evidence, its size, and a regrade of a hundred attempts
+	$(BIN)/python benchmarks/grading.py
 
 image: setup ## Build the images of labs on a cluster (docker or podman)
 	$(BIN)/archlab image build $(if $(ARGUMENTS),-- $(ARGUMENTS))

@@ -42,6 +42,12 @@ def scenarios_root() -> Path:
     return Path(spec.origin).parent
 
 
+def scenario_roots() -> tuple[Path, ...]:
+    """Folders that hold scenarios: those that `ARCHLAB_SCENARIOS` names, and the one that ships with archlab."""
+    named = os.environ.get("ARCHLAB_SCENARIOS", "").split(os.pathsep)
+    return (*(Path(part).expanduser().resolve() for part in named if part), scenarios_root())
+
+
 @dataclass(frozen=True, slots=True)
 class LabFolder:
     """Paths of one lab; see docs/interfaces.md for what is in them."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -84,26 +83,6 @@ def test_the_refusal_is_in_the_decision_log_which_is_whole(cli: Cli, lab: Lab) -
     assert denied[-1]["decision"]["engine"].startswith("embedded regopy")
     assert len(denied[-1]["decision"]["bundle_digest"]) == 64
     assert "whole" in cli.ok("policy", "verify")
-
-
-def test_an_auditor_gets_evidence_and_a_cut_log_is_found(cli: Cli, lab: Lab, tmp_path: Path) -> None:
-    found = cli.json("audit", "verify")
-    assert found["whole"]
-    assert cli.json("audit", "verify")["anchors"] >= 1
-    denied = cli.json("audit", "query", "--action", "promotion", "--deny")
-    assert denied[-1]["query"]["resource"]["name"] == "flight-time"
-    cli.ok("audit", "evidence", "four-eyes", "--out", str(tmp_path / "pack"))
-    pack = json.loads((tmp_path / "pack" / "evidence.json").read_text())
-    assert pack["verdict"] == "operated"
-    assert len(pack["findings"]) == 10
-    assert "Verdict" in (tmp_path / "pack" / "evidence.html").read_text()
-    log = tmp_path / "log.jsonl"
-    cli.ok("audit", "export", str(log))
-    log.write_text("\n".join(log.read_text().splitlines()[:-1]) + "\n")
-    (anchors,) = (cli.home / "anchors").glob("*.jsonl")
-    done = cli.run("audit", "verify", "--file", str(log), "--anchors", str(anchors))
-    assert done.returncode == 1
-    assert "is gone" in done.stderr
 
 
 def _status(lab: Lab, path: str, token: str | None) -> int:

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from archlab.lab import Lab
+from archlab.targets.supervision import Supervisor
 from harness import ARCHLAB, NAME, Cli
 
 pytestmark = pytest.mark.lab
@@ -104,7 +105,21 @@ def test_down_twice_is_harmless_and_leaves_no_process(cli: Cli, lab: Lab) -> Non
     cli.ok("down")
     assert not [pid for pid in pids if psutil.pid_exists(pid)]
     assert "archlab up" in _refused(cli, "score")
+    assert f"Lab {NAME} is down" in _refused(cli, "answer", "cheapest-resilient", "nightly")
     cli.ok("up", timeout_s=300)
+
+
+@pytest.mark.parametrize("unit", ["registry", "control", "gateway"])
+def test_a_lab_that_is_half_up_is_said_by_grading_and_no_attempt_spent(cli: Cli, lab: Lab, unit: str) -> None:
+    before = cli.json("question", "cheapest-resilient")["attempts"]
+    Supervisor(lab.folder.socket("supervisor")).stop(f"{unit}-0")
+    try:
+        said = _refused(cli, "answer", "cheapest-resilient", "nightly")
+        assert f"half up: {unit}-0 is stopped" in said
+        assert "archlab up" in said
+    finally:
+        cli.ok("up", timeout_s=300)
+    assert cli.json("question", "cheapest-resilient")["attempts"] == before
 
 
 def test_an_up_that_was_stopped_can_be_run_again(cli: Cli, lab: Lab) -> None:

@@ -96,9 +96,9 @@ def coloured(verdict: str) -> str:
 
 
 def _collect(lab: Lab) -> Evidence:
-    from archlab.lab.evidence import collect
+    from archlab.lab.picture import picture
 
-    return collect(lab)
+    return picture(lab)
 
 
 def _measure(lab: Lab, pack: Pack) -> Measure:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from archlab.cli.check import check
 from archlab.cli.console import JsonOption, console, emit_json, span, table
 
 
@@ -12,6 +13,7 @@ def register(app: typer.Typer) -> None:
     group = typer.Typer(help="What can be run.", no_args_is_help=True)
     group.command("list")(list_scenarios)
     group.command("show")(show)
+    group.command("check")(check)
     app.add_typer(group, name="scenarios")
 
 

@@ -39,6 +39,7 @@ def register(app: typer.Typer) -> None:
 
 def tour(
     start: Annotated[str | None, typer.Option("--from", metavar="STEP", help="Begin at a step; see --list.")] = None,
+    end: Annotated[str | None, typer.Option("--until", metavar="STEP", help="Leave after this step.")] = None,
     show: Annotated[bool, typer.Option("--list", help="List the steps and what is done.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Run every command without asking.")] = False,
     solution: Annotated[
@@ -58,7 +59,7 @@ def tour(
         return
     guide = Guide(found, content, yes=yes, solution=solution)
     try:
-        guide.walk(progress, start)
+        guide.walk(progress, start, end)
     except Left:
         console.print("\nYour place is kept: [bold]archlab tour[/] goes on from here.")
 
@@ -79,18 +80,21 @@ class Guide:
     yes: bool
     solution: bool
 
-    def walk(self, progress: Progress, start: str | None) -> None:
-        """Go through the steps from the first undone one, or from a named one."""
+    def walk(self, progress: Progress, start: str | None, end: str | None = None) -> None:
+        """Go through the steps from the first undone one, or from a named one, up to the end or a named one."""
         from archlab.grading.tour import write_progress
 
-        steps = self.tour.rest(progress, start)
+        steps = self.tour.rest(progress, start, end)
         if not steps:
             console.print("The tour is done. [bold]archlab tour --from STEP[/] goes back; next: archlab questions")
             return
         for step in steps:
             self._step(step)
             progress = write_progress(self._folder / "tour.json", progress, step)
-        console.print("\n[bold green]The tour is done.[/] Next: [bold]archlab questions[/]")
+        if end is None:
+            console.print("\n[bold green]The tour is done.[/] Next: [bold]archlab questions[/]")
+        else:
+            raise Left
 
     @property
     def _folder(self) -> Path:

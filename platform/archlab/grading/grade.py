@@ -76,7 +76,7 @@ def grade(question: Question, truth: Truth | Grade, answer: Any) -> Grade:
 
 
 def explain(template: str, facts: Mapping[str, str | int | float]) -> str:
-    """The explanation with the learner's figures; a figure that the truth did not give shows as `?`."""
+    """The explanation with the learner's figures; one that the truth did not give shows as `?`."""
     return _Explainer().vformat(template, (), dict(facts))
 
 
@@ -85,7 +85,10 @@ class _Explainer(string.Formatter):
         return kwargs.get(field_name, "?"), field_name
 
     def format_field(self, value: Any, format_spec: str) -> str:
-        return "?" if value == "?" else str(super().format_field(value, format_spec))
+        try:
+            return "?" if value == "?" else str(super().format_field(value, format_spec))
+        except ValueError:
+            return str(value)
 
 
 def _choice(question: Question, truth: Truth, answer: str) -> tuple[float, str]:

@@ -58,11 +58,15 @@ def _same_order(_question: Question, led_to: Sequence[str | Sequence[str]], answ
     return all(ranks[a] <= ranks[b] for a, b in combinations(answer, 2))
 
 
-def _near(question: Question, led_to: float, answer: float) -> bool:
+def _near(question: Question, led_to: Any, answer: Any) -> bool:
+    """A number within the tolerance; of a forecast of keys, the same keys."""
+    if question.options:
+        return set(led_to) == set(answer)
     return math.isclose(led_to, answer, rel_tol=(question.tolerance_percent or 0) / 100)
 
 
-def _seen(_question: Question, led_to: bool, _answer: None) -> bool:
+def _seen(_question: Question, led_to: bool, _answer: Any) -> bool:
+    """What a lab, a trial or a measurement shows, no answer can be compared with."""
     return led_to is True
 
 
@@ -72,6 +76,8 @@ _ALIKE: dict[QuestionKind, Callable[[Question, Any, Any], bool]] = {
     QuestionKind.NUMERIC: _near,
     QuestionKind.PREDICT: _near,
     QuestionKind.STATE: _seen,
+    QuestionKind.REGO: _seen,
+    QuestionKind.DESIGN: _seen,
 }
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from archlab.errors import ArchlabError, UserError
+from archlab.errors import ArchlabError, LabStateError, UserError
 from archlab.grading import answers, moments
 from archlab.grading import grade as judging
 from archlab.grading.content import Pack
@@ -20,7 +20,7 @@ from archlab.grading.rules import with_trial
 from archlab.grading.scoring import SPENDING, Standing, standing
 from archlab.grading.sittings import refuse_while_sitting
 from archlab.grading.store import EvidenceStore
-from archlab.spec.gradebook import Attempt, Forecast, HintUse
+from archlab.spec.gradebook import Attempt, Entry, Forecast, HintUse
 from archlab.spec.grading import Evidence, Hint, Question, QuestionKind, Truth, Verdict
 
 Collect = Callable[[], Evidence]
@@ -169,6 +169,7 @@ class Practice:
             self._keep_trace(question, judged.trace)
         with self.book.writing() as book:
             refuse_while_sitting(book.entries, self.book.now())
+            _refuse_other_seed(book.entries, evidence)
             stand = standing(question, book.entries)
             attempt = _repeats(stand, value, judged)
             if attempt is None:
@@ -214,6 +215,16 @@ _RAN_BEFORE = (
     "The experiment ran before a forecast was committed, and a forecast after the fact is none. "
     "`archlab reset` takes the lab back to its start; commit a forecast there first."
 )
+
+
+def _refuse_other_seed(entries: Sequence[Entry], evidence: Evidence) -> None:
+    """One gradebook is of one variant: points of two can't be added up."""
+    known = next((e.variant.seed for e in entries if isinstance(e, Attempt)), evidence.variant.seed)
+    if known != evidence.variant.seed:
+        raise LabStateError(
+            f"Lab {evidence.lab} has seed {evidence.variant.seed}; its gradebook holds attempts at seed {known}.",
+            "Keep that gradebook elsewhere, or make a lab of its seed.",
+        )
 
 
 def _has_run(truth: Truth | judging.Grade) -> bool:

@@ -122,19 +122,19 @@ class Tour:
         """What a step lacks; empty when it is done or needs no proof."""
         return self.checks[step.check](evidence, lab) if step.check else ""
 
-    def rest(self, progress: Progress, start: str | None = None) -> tuple[Step, ...]:
-        """Steps from a named one on, or from the first that is not done.
+    def rest(self, progress: Progress, start: str | None = None, end: str | None = None) -> tuple[Step, ...]:
+        """Steps from a named one on, or from the first that is not done; up to a named one, or to the last.
 
         Raises:
             NotFoundError: there is no such step.
         """
         ids = [s.id for s in self.steps]
-        if start is None:
-            undone = [i for i, name in enumerate(ids) if name not in progress.done]
-            return self.steps[undone[0] :] if undone else ()
-        if start not in ids:
-            raise NotFoundError(f"The tour has no step {start!r}.", f"Its steps: {', '.join(ids)}.")
-        return self.steps[ids.index(start) :]
+        for name in (start, end):
+            if name is not None and name not in ids:
+                raise NotFoundError(f"The tour has no step {name!r}.", f"Its steps: {', '.join(ids)}.")
+        undone = [i for i, name in enumerate(ids) if name not in progress.done]
+        first = ids.index(start) if start is not None else undone[0] if undone else len(ids)
+        return self.steps[first : ids.index(end) + 1 if end is not None else len(ids)]
 
 
 def load(folder: Path) -> Tour:

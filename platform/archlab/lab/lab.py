@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 from archlab import identity
 from archlab.errors import LabStateError, NotFoundError, SpecError, UserError
 from archlab.lab.client import GatewayClient
-from archlab.settings import LabFolder, home, scenarios_root
+from archlab.settings import LabFolder, home, scenario_roots
 from archlab.spec.lab import LabIdentity
 from archlab.spec.plan import Endpoints, Plan
 from archlab.spec.scenario import Overrides, Scenario, User, Variant
@@ -204,8 +204,8 @@ class Lab:
 
 
 def scenario_names() -> list[str]:
-    """Scenarios that ship with the product."""
-    return sorted(p.parent.name.replace("_", "-") for p in scenarios_root().glob("*/scenario.yaml"))
+    """Scenarios that ship with the product, and those in folders that ARCHLAB_SCENARIOS names."""
+    return sorted({p.parent.name.replace("_", "-") for root in scenario_roots() for p in root.glob("*/scenario.yaml")})
 
 
 def scenario_folder(name: str) -> Path:
@@ -214,7 +214,8 @@ def scenario_folder(name: str) -> Path:
     Raises:
         NotFoundError: there is no such scenario.
     """
-    folder = scenarios_root() / name.replace("-", "_")
-    if not (folder / "scenario.yaml").is_file():
-        raise NotFoundError(f"There is no scenario {name!r}.", f"Known: {', '.join(scenario_names())}.")
-    return folder
+    for root in scenario_roots():
+        folder = root / name.replace("-", "_")
+        if (folder / "scenario.yaml").is_file():
+            return folder
+    raise NotFoundError(f"There is no scenario {name!r}.", f"Known: {', '.join(scenario_names())}.")

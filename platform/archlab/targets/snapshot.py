@@ -49,17 +49,8 @@ def restore(folder: LabFolder) -> None:
         shutil.rmtree(folder.root / name, ignore_errors=True)
     for name in PARTS:
         if (folder.start / name).is_dir():
-            _put_back(folder.start / name, folder.root / name)
-
-
-def _put_back(source: Path, target: Path) -> None:
-    """Copy what a folder holds. The target may be a volume's root, whose times and mode are not ours to set."""
-    target.mkdir(mode=0o700, exist_ok=True)
-    for entry in source.iterdir():
-        if entry.is_dir() and not entry.is_symlink():
-            shutil.copytree(entry, target / entry.name, symlinks=True)
-        else:
-            shutil.copy2(entry, target / entry.name, follow_symlinks=False)
+            # a volume may be mounted at its place
+            shutil.copytree(folder.start / name, folder.root / name, symlinks=True, dirs_exist_ok=True)
 
 
 def _copy(source: str, target: str) -> str:

@@ -199,7 +199,7 @@ def cheaper_and_fresh(evidence: Evidence, _variant: Variant) -> Truth:
     target = Fraction(9, 10) * possible
     stale = sorted(s.model for s in day.models if s.on_time < FRESH_SHARE * s.requests)
     unasked = sorted(m.name for m in eco.started_online(evidence) if not eco.row(day, m.name).requests)
-    losing = sorted(_needless_losses(evidence, eco.full_days(evidence)))
+    losing = sorted(needless_losses(evidence, eco.full_days(evidence)))
     facts: dict[str, str | int | float] = {
         "declared": eco.usd(declared),
         "cost": eco.usd(day.cost_nanousd),
@@ -243,7 +243,7 @@ def _tied(ordered: list[str], costs: dict[str, Fraction]) -> list[list[str]]:
     return groups
 
 
-def _needless_losses(evidence: Evidence, days: tuple[Scoreboard, ...]) -> set[str]:
+def needless_losses(evidence: Evidence, days: tuple[Scoreboard, ...]) -> set[str]:
     """Models at a loss on the last day whose worth would pay for the cheapest feasible way to run them."""
     losing: set[str] = set()
     for model in eco.started_online(evidence):
