@@ -29,7 +29,7 @@ def open_practice(name: str | None) -> Practice:
     from archlab.lab import open_lab
 
     found = open_lab(name)
-    pack = load(found.content)
+    pack = load(found.content).told(found.scenario.knobs)
     return Practice(pack, found.folder.root, lambda: _collect(found), _measure(found, pack))
 
 
@@ -40,7 +40,7 @@ def open_exams(name: str | None) -> Exams:
     from archlab.lab import open_lab
 
     found = open_lab(name)
-    pack = load(found.content)
+    pack = load(found.content).told(found.scenario.knobs)
     return Exams(pack, found.folder.root, lambda: _collect(found), measure=_measure(found, pack))
 
 

@@ -6,8 +6,8 @@ import hashlib
 import importlib.util
 import re
 import sys
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from pathlib import Path
 from types import ModuleType
@@ -40,6 +40,7 @@ DesignFunction = Callable[[Scenario, Mapping[str, int]], Overrides]
 GRADER = "1"
 """Version of the rules in `archlab.grading.grade`; a change of them changes it."""
 
+_YOURS = re.compile(r"\{your\.([a-z][a-z0-9-]*)\}")
 _WITH_OPTIONS = (QuestionKind.CHOICE, QuestionKind.MULTI, QuestionKind.ORDER)
 _NUMBERS = (QuestionKind.NUMERIC, QuestionKind.PREDICT)
 
@@ -122,6 +123,19 @@ class Pack:
         hint = f"Did you mean {close[0]}?" if close else "List them with: archlab questions"
         raise NotFoundError(f"There is no question {name!r}.", hint)
 
+    def told(self, figures: Mapping[str, float | int | str]) -> Pack:
+        """The same with the learner's own figures in the texts, where they say `{your.NAME}`."""
+
+        def fill(text: str) -> str:
+            return _YOURS.sub(lambda found: str(figures.get(found[1], found[0])), text)
+
+        def filled(question: Question) -> Question:
+            options = tuple(o.model_copy(update={"text": fill(o.text)}) for o in question.options)
+            hints = tuple(h.model_copy(update={"text": fill(h.text)}) for h in question.hints)
+            return question.model_copy(update={"text": fill(question.text), "options": options, "hints": hints})
+
+        return replace(self, questions=tuple(filled(q) for q in self.questions))
+
     def truth(self, question: Question) -> TruthFunction:
         """The function that knows a question's answer."""
         return self.truths[question.truth]
@@ -130,11 +144,15 @@ class Pack:
 def load(folder: Path) -> Pack:
     """Read `questions.yaml` and `truths.py`; `mistakes.py`, `hints.py` and `designs.py` where questions name functions.
 
+    Many questions may be split over files: `questions_AREA.yaml` beside questions.yaml, in the order of their names.
+
     Raises:
         SpecError: a fault in one of them; names file, line, question and field.
     """
-    path = folder / "questions.yaml"
-    questions = loading.load(path, _File).questions
+    files = {path: loading.load(path, _File).questions for path in question_files(folder)}
+    questions = tuple(q for asked in files.values() for q in asked)
+    _refuse_twice(files)
+    where = {q.id: path for path, asked in files.items() for q in asked}
     truths = {(q.id, "truth", q.truth) for q in questions}
     cases = {(q.id, "cases", q.cases) for q in questions if q.cases}
     mistakes = {(q.id, "mistakes.name", m.name) for q in questions for m in q.mistakes}
@@ -143,22 +161,38 @@ def load(folder: Path) -> Pack:
     designs = {(asked, "design", name) for asked, task in tasks for name in (task.reference, *task.naive)}
     return Pack(
         folder=folder,
-        questions=tuple(questions),
-        truths=_functions(folder / "truths.py", path, truths),
+        questions=questions,
+        truths=_functions(folder / "truths.py", where, truths),
         version=f"{GRADER}+{_content_digest(folder)}",
-        mistakes=_functions(folder / "mistakes.py", path, mistakes),
-        hints=_functions(folder / "hints.py", path, hints),
-        designs=_functions(folder / "designs.py", path, designs),
-        cases=_functions(folder / "truths.py", path, cases),
+        mistakes=_functions(folder / "mistakes.py", where, mistakes),
+        hints=_functions(folder / "hints.py", where, hints),
+        designs=_functions(folder / "designs.py", where, designs),
+        cases=_functions(folder / "truths.py", where, cases),
     )
 
 
-def _functions(path: Path, asking: Path, wanted: set[tuple[str, str, str]]) -> dict[str, Callable[..., Any]]:
-    """Functions of a module by name; `wanted` names question, field and function."""
+def question_files(folder: Path) -> tuple[Path, ...]:
+    """Where a scenario's questions are declared; questions.yaml first, whether or not it is there."""
+    return (folder / "questions.yaml", *sorted(folder.glob("questions_*.yaml")))
+
+
+def _refuse_twice(files: Mapping[Path, Sequence[Question]]) -> None:
+    seen: dict[str, Path] = {}
+    for path, questions in files.items():
+        for question in questions:
+            if question.id in seen:
+                raise SpecError(f"{path}: the question {question.id} is in {seen[question.id].name} already.")
+            seen[question.id] = path
+
+
+def _functions(
+    path: Path, where: Mapping[str, Path], wanted: set[tuple[str, str, str]]
+) -> dict[str, Callable[..., Any]]:
+    """Functions of a module by name; `wanted` names question, field and function, `where` each question's file."""
     if not wanted:
         return {}
     module = load_module(path)
-    return {name: named_function(module, name, asking, f"{asked}: {key}") for asked, key, name in sorted(wanted)}
+    return {name: named_function(module, name, where[asked], f"{asked}: {key}") for asked, key, name in sorted(wanted)}
 
 
 def named_function(module: ModuleType, name: str, path: Path, field: str) -> Callable[..., Any]:
@@ -206,6 +240,6 @@ def load_module(path: Path) -> ModuleType:
 def _content_digest(folder: Path) -> str:
     """Over the questions and every module beside them, so that a truth's helpers count too."""
     made = hashlib.sha256()
-    for path in [folder / "questions.yaml", *sorted(folder.glob("*.py"))]:
+    for path in [*question_files(folder), *sorted(folder.glob("*.py"))]:
         made.update(path.name.encode() + b"\0" + path.read_bytes())
     return made.hexdigest()[:12]
