@@ -137,7 +137,9 @@ def missed_run(evidence: Evidence, _variant: Variant) -> Truth:
         accepted = max(model.caller.max_age, every)
         if reads and 2 * every > accepted:
             stale.append(model.name)
-        lines.append(f"| {model.name} | {'yes' if reads else 'no'} | {_span(model.caller.max_age)} | {_span(accepted)} |")
+        lines.append(
+            f"| {model.name} | {'yes' if reads else 'no'} | {_span(model.caller.max_age)} | {_span(accepted)} |"
+        )
     facts_told: dict[str, str | int | float] = {
         "table": "\n".join(lines),
         "view": view,

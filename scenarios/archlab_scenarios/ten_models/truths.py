@@ -8,7 +8,9 @@ from archlab.spec.airline import ModelScore, Scoreboard
 from archlab.spec.grading import Evidence, Truth
 from archlab.spec.scenario import Mode, Model, Variant
 from archlab_scenarios.ten_models import economics as eco
+from archlab_scenarios.ten_models.capacity import half_hourly, leave_the_pool, missed_run, worth_a_slice
 from archlab_scenarios.ten_models.gatekeeping import leak_refused, leak_rolled_back
+from archlab_scenarios.ten_models.margins import clear_margin, margin_cases
 from archlab_scenarios.ten_models.measured import design_measured, replicas_at_peak, slowest_materialisation
 
 __all__ = [
@@ -17,14 +19,20 @@ __all__ = [
     "break_even_volume",
     "cheaper_and_fresh",
     "cheapest_resilient",
+    "clear_margin",
     "design_measured",
+    "half_hourly",
     "leak_refused",
     "leak_rolled_back",
+    "leave_the_pool",
+    "margin_cases",
+    "missed_run",
     "replicas_at_peak",
     "second_replica",
     "shared_cost",
     "slowest_materialisation",
     "unit_cost",
+    "worth_a_slice",
 ]
 
 HOURS_AWAY = 4
