@@ -15,11 +15,14 @@ from archlab.plan.layout import layout
 from archlab.plan.loading import load_scenario
 from archlab.plan.resolve import override, resolve
 from archlab.spec.airline import ModelScore, Scoreboard
+from archlab.spec.business import ModelCard
+from archlab.spec.devices import NodeSupport
 from archlab.spec.grading import Evidence, VersionFacts
 from archlab.spec.money import Resource
 from archlab.spec.policy import Decision, DecisionRecord, PolicyResource, Query, Reason, Subject
 from archlab.spec.release import Column, Release, ReleaseKind
 from archlab.spec.scenario import ClassificationValue, Mode, Model, ModelOverride, Overrides, Scenario
+from archlab_scenarios.airline.cards import CARDS
 
 DAY = timedelta(days=1)
 ZERO = "0" * 64
@@ -260,4 +263,31 @@ def release(number: int, when: datetime) -> Release:
         keys=(),
         created=when,
         signature="",
+    )
+
+
+def champions() -> list[VersionFacts]:
+    """Version 1 of every model as champion, with the columns of its card and node support as its kind would have."""
+    return [_champion(card) for card in CARDS.values()]
+
+
+def _champion(card: ModelCard) -> VersionFacts:
+    flops = 5_000 if card.gains_from_device else 400
+    support = NodeSupport(
+        nodes=9,
+        supported_nodes=9 if card.gains_from_device else 3,
+        flops=flops,
+        supported_flops=flops if card.gains_from_device else 0,
+    )
+    return VersionFacts(
+        model=card.name,
+        version="1",
+        aliases=("champion",),
+        author="trainer",
+        approved_by="approver",
+        metrics={},
+        tags={
+            "archlab.columns": json.dumps([c.model_dump() for c in card.columns]),
+            "archlab.device_support": support.model_dump_json(),
+        },
     )

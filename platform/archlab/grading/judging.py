@@ -42,6 +42,8 @@ def alike(question: Question, led_to: Any, answer: Any) -> bool:
     """Whether an answer is the one that a mistake leads to: numbers within the question's tolerance."""
     if led_to is None:
         return False
+    if question.kind is QuestionKind.PREDICT and question.options:
+        return _same_keys(question, led_to, answer)
     return bool(_ALIKE.get(question.kind, _equal)(question, led_to, answer))
 
 

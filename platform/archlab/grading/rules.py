@@ -75,7 +75,8 @@ def judged(trial: RuleTrial | None, cases: Sequence[RuleCase], facts: Mapping[st
     if trial is None:
         return Truth(answer=None, blocked="Hand in a rule: archlab answer ID FILE.rego")
     if trial.refused:
-        return Truth(answer=0.0, facts=dict(facts), saw=f"The rule was not run. {trial.refused}")
+        none = {"passed": 0, "cases": len(cases), "engines": "not run"}
+        return Truth(answer=0.0, facts={**facts, **none}, saw=f"The rule was not run. {trial.refused}")
     known = [(case, trial.results[key]) for case in cases if (key := digest(case.input)) in trial.results]
     wrong = [(case, said) for case, said in known if said != ("allow" if case.allow else "deny")]
     share = _share(known, wrong)

@@ -1,4 +1,4 @@
-"""What is right about capacity: where answers are computed, what leaving frees, who may have a device, what goes stale."""
+"""What is right about capacity: where answers are computed, what leaving frees, who gets a device, what is stale."""
 
 from __future__ import annotations
 
@@ -48,6 +48,8 @@ def half_hourly(evidence: Evidence, _variant: Variant) -> Truth:
 
 def leave_the_pool(evidence: Evidence, _variant: Variant) -> Truth:
     """Whole machines that become free when three models leave, against what was allocated to them."""
+    if not eco.full_days(evidence):
+        return Truth(answer=None, blocked=eco.NO_FULL_DAY)
     size = int(evidence.scenario.knobs["machine-millicores"])
     in_pool = [m for m in eco.started_online(evidence) if m.pool == POOL]
     staying = [m for m in in_pool if m.name not in LEAVING]

@@ -38,6 +38,10 @@ ANSWERS = {
     "break-even-volume": "12",
     "second-replica": "departure-delay,missed-connection",
     "beyond-rescue": "none",
+    "half-hourly": "airport-congestion",
+    "leave-the-pool": "less",
+    "worth-a-slice": "none",
+    "missed-run": "none",
 }
 
 
