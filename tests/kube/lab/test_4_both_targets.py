@@ -43,10 +43,15 @@ def test_the_same_questions_have_the_same_truths(lab: Lab, days: dict[str, tuple
     for question in pack.questions:
         if question.kind in COMPUTED:
             pods, processes = (pack.truth(question)(e, e.variant) for _, e in (days[NAME], days[HERE]))
-            assert pods.answer == pytest.approx(processes.answer), question.id
+            assert _alike(pods.answer, processes.answer), question.id
             assert pods.blocked == processes.blocked
             compared += not pods.blocked
     assert compared >= 5
+
+
+def _alike(one: Any, other: Any) -> bool:
+    """Decisions are equal, figures nearly: processor time is measured."""
+    return bool(one == pytest.approx(other)) if isinstance(one, int | float) else bool(one == other)
 
 
 def test_capacity_costs_the_same(days: dict[str, tuple[Any, Evidence]]) -> None:
