@@ -7,12 +7,15 @@ from collections.abc import Iterator
 from copy import deepcopy
 from typing import Any
 
+from archlab.grading.canonical import digest
 from archlab.grading.rules import judged
 from archlab.spec.grading import Evidence, RuleCase, Truth
 from archlab.spec.scenario import Variant
 
 LOWER = ("mae", "pinball")
 """Metrics of which less is better; of `auc` and `explained_variance` more is."""
+
+ROLLBACK = "a rollback to a former champion, which need not be better"
 
 
 def clear_margin(evidence: Evidence, variant: Variant) -> Truth:
@@ -25,6 +28,14 @@ def margin_cases(evidence: Evidence, variant: Variant) -> tuple[RuleCase, ...]:
     """Hidden inputs: the figures come from the seed, the thresholds from the knobs."""
     dice = random.Random(f"clear-margin/{variant.seed}")  # noqa: S311 - figures for exercises, no secrets
     return tuple(_cases(dice, _percent(evidence), _rows(evidence)))
+
+
+def missed(evidence: Evidence, variant: Variant, said: str) -> set[str]:
+    """Kinds of inputs that the submitted rule decided so, though it should not have."""
+    results = evidence.trial.results if evidence.trial else {}
+    cases = margin_cases(evidence, variant)
+    right = {True: "allow", False: "deny"}
+    return {c.category for c in cases if results.get(digest(c.input)) == said != right[c.allow]}
 
 
 def _percent(evidence: Evidence) -> int:
@@ -52,7 +63,7 @@ def _cases(dice: random.Random, percent: int, rows: int) -> Iterator[RuleCase]:
         yield _case(f"worse by more than the margin ({kind})", False, good, value=at(-percent - 2))
         yield _case("too few hold-out rows", False, good, holdout_rows=rows - dice.randrange(1, rows // 4))
         yield _case("just enough hold-out rows", True, good, holdout_rows=rows)
-        yield _case("a rollback to a former champion, which need not be better", True, good, **_back(at(-3)))
+        yield _case(ROLLBACK, True, good, **_back(at(-3)))
         yield _case("a rollback with too few hold-out rows", True, good, **_back(at(-3)), holdout_rows=rows // 2)
         yield from _damaged(good)
     first = _query("auc", 0.71, 0.0, rows + 10)

@@ -7,7 +7,7 @@ from archlab.spec.grading import Evidence
 from archlab.spec.scenario import Mode, Variant
 from archlab_scenarios.ten_models import economics as eco
 from archlab_scenarios.ten_models import gatekeeping as gate
-from archlab_scenarios.ten_models import truths
+from archlab_scenarios.ten_models import margins, truths
 
 COMPARED = ("flight-time", "delay-recovery", "missed-connection", "aircraft-reliability")
 """The four models of `dearest-answer`."""
@@ -138,3 +138,18 @@ def _last_online(evidence: Evidence) -> Scoreboard | None:
     """The last whole day on which flight-time was answered online."""
     days = [d for d in eco.full_days(evidence) if eco.row(d, "flight-time").mode == Mode.ONLINE.value]
     return days[-1] if days else None
+
+
+def more_is_always_better(evidence: Evidence, variant: Variant) -> bool:
+    """clear-margin: what is clearly better is refused where less is better."""
+    return "clearly better (less is better)" in margins.missed(evidence, variant, "deny")
+
+
+def rollback_has_to_win(evidence: Evidence, variant: Variant) -> bool:
+    """clear-margin: the way back is closed."""
+    return margins.ROLLBACK in margins.missed(evidence, variant, "deny")
+
+
+def missing_field_passes(evidence: Evidence, variant: Variant) -> bool:
+    """clear-margin: a query that lacks a field is let through."""
+    return "a field is missing" in margins.missed(evidence, variant, "allow")

@@ -6,8 +6,12 @@ generators yield commands, are sent the evidence after each, and return what the
 
 from __future__ import annotations
 
+import itertools
+import json
 import math
+import re
 from collections.abc import Generator
+from pathlib import Path
 from typing import Any
 
 from archlab.spec.airline import ModelScore, Scoreboard
@@ -216,3 +220,95 @@ def nightly_for_all(_evidence: Evidence, _variant: Variant) -> Script:
     for name in ("flight-time", "airport-congestion"):
         yield f"archlab set {name} mode batch"
     yield "archlab clock advance 1d"
+
+
+def half_hourly(evidence: Evidence, _variant: Variant) -> list[str]:
+    """Whoever can be asked before it happens, where 48 runs and every look-up cost less than what is held today."""
+    chosen = []
+    for name in ONLINE:
+        model = evidence.scenario.model(name)
+        early = model.caller.asks in ("flight-scheduled", "origin-half-hourly") and _oldest_s(model) >= 1800
+        if early and _batch(evidence, name, 1800, _real(evidence, name)) < _online(evidence, name, _declared(name)):
+            chosen.append(name)
+    return chosen or ["none"]
+
+
+def _declared(name: str) -> int:
+    return 1 if name == "cancellation-risk" else 2
+
+
+def leave_the_pool(evidence: Evidence, variant: Variant) -> str:
+    """Try every order of putting replicas on machines, first fit; the best order is the fewest machines."""
+    size = int(variant.chosen["machine"])
+    leaving = {"flight-time", "delay-recovery", "airport-congestion"}
+    held = {n: evidence.scenario.model(n).cpu_millicores for n in ONLINE if n != "cancellation-risk"}
+    before = _first_fit(list(held.values()), size)
+    after = _first_fit([cores for n, cores in held.items() if n not in leaving], size)
+    freed, allocated = (before - after) * size, sum(held[n] for n in leaving)
+    if not freed:
+        return "nothing"
+    return "as-much" if freed == allocated else "less" if freed < allocated else "more"
+
+
+def _first_fit(needs: list[int], size: int) -> int:
+    fewest = len(needs)
+    for order in set(itertools.permutations(needs)):
+        free: list[int] = []
+        for need in order:
+            at = next((i for i, room in enumerate(free) if room >= need), None)
+            if at is None:
+                free.append(size - need)
+            else:
+                free[at] -= need
+        fewest = min(fewest, len(free))
+    return fewest
+
+
+def worth_a_slice(evidence: Evidence, _variant: Variant) -> list[str]:
+    """By the nodes of the registered graph and a day's worth."""
+    day_usd = 24 * 3600 * 1000 * _usd_per(evidence, "device_slice")
+    found = []
+    for version in evidence.versions:
+        support = json.loads(version.tags["archlab.device_support"])
+        computed = support["supported_flops"] >= 1000 and support["supported_flops"] >= 0.8 * support["flops"]
+        earns = version.model in ONLINE and _score(_day(evidence), version.model).value_nanousd / 1e9 > day_usd
+        if "champion" in version.aliases and computed and earns:
+            found.append(version.model)
+    return found or ["none"]
+
+
+def missed_run(evidence: Evidence, variant: Variant) -> list[str]:
+    """Walk the minutes from one good run to the next but one, and look for an age that is too old."""
+    view = str(variant.chosen["missed-view"])
+    every_s = {f.view: f.every.total_seconds() for f in evidence.scenario.features}[view]
+    stale = []
+    for version in evidence.versions:
+        reads = view in {c["source"] for c in json.loads(version.tags["archlab.columns"])}
+        if not reads or version.model not in ONLINE or "champion" not in version.aliases:
+            continue
+        oldest = _oldest_s(evidence.scenario.model(version.model))
+        if any(age > oldest and age > every_s for age in range(0, int(2 * every_s) + 1, 60)):
+            stale.append(version.model)
+    return stale or ["none"]
+
+
+def clear_margin(_evidence: Evidence, variant: Variant) -> str:
+    """The rule beside this file, with the seed's thresholds."""
+    text = (Path(__file__).parent / "answers" / "clear-margin.rego").read_text()
+    text = re.sub(r"percent := \d+", f"percent := {variant.chosen['margin-percent']}", text)
+    return re.sub(r"rows := \d+", f"rows := {variant.chosen['margin-rows']}", text)
+
+
+def more_is_always_better(evidence: Evidence, variant: Variant) -> str:
+    """Forgets that of some metrics less is better."""
+    return clear_margin(evidence, variant).replace("version.metric in lower\n", "version.metric == false\n")
+
+
+def rollback_has_to_win(evidence: Evidence, variant: Variant) -> str:
+    """Holds a rollback to the margin."""
+    return clear_margin(evidence, variant).replace("version.held_champion == true", "version.held_champion == 7")
+
+
+def missing_field_passes(evidence: Evidence, variant: Variant) -> str:
+    """Does not ask whether the query says that the version is no rollback."""
+    return clear_margin(evidence, variant).replace("\tis_boolean(version.held_champion)\n", "")
