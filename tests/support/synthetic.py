@@ -17,7 +17,7 @@ from archlab.plan.resolve import override, resolve
 from archlab.spec.airline import ModelScore, Scoreboard
 from archlab.spec.business import ModelCard
 from archlab.spec.devices import NodeSupport
-from archlab.spec.grading import Evidence, VersionFacts
+from archlab.spec.grading import Evidence, Outage, Probe, VersionFacts
 from archlab.spec.money import Resource
 from archlab.spec.policy import Decision, DecisionRecord, PolicyResource, Query, Reason, Subject
 from archlab.spec.release import Column, Release, ReleaseKind
@@ -291,3 +291,28 @@ def _champion(card: ModelCard) -> VersionFacts:
             "archlab.device_support": support.model_dump_json(),
         },
     )
+
+
+WENT_ON = {
+    "control": ("answers-computed", "answers-looked-up", "registry-read"),
+    "registry": ("answers-computed", "answers-looked-up", "decision-log", "clock"),
+}
+"""What worked in real labs while a unit was down."""
+
+TRIED = ("answers-computed", "answers-looked-up", "promotion", "registry-read", "decision-log", "clock")
+
+
+def with_outages(world: World) -> Evidence:
+    """Evidence after both outages, as real labs showed them."""
+    evidence = world.evidence()
+    outages = tuple(
+        Outage(
+            unit=unit,
+            began=evidence.taken,
+            ended=evidence.taken,
+            business_time=evidence.clock,
+            probes=tuple(Probe(key=k, tried=3, succeeded=3 * (k in worked), detail=f"{k} tried") for k in TRIED),
+        )
+        for unit, worked in WENT_ON.items()
+    )
+    return evidence.model_copy(update={"outages": outages})

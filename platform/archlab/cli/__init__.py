@@ -21,6 +21,7 @@ MODULES = (
     "devices",
     "batch",
     "clock",
+    "outage",
     "money",
     "policy",
     "audit",

@@ -153,3 +153,20 @@ def rollback_has_to_win(evidence: Evidence, variant: Variant) -> bool:
 def missing_field_passes(evidence: Evidence, variant: Variant) -> bool:
     """clear-margin: a query that lacks a field is let through."""
     return "a field is missing" in margins.missed(evidence, variant, "allow")
+
+
+def platform_is_one(_evidence: Evidence, _variant: Variant) -> list[str]:
+    """what-goes-on: without its control plane everything stands still."""
+    return ["none"]
+
+
+def control_is_passive(evidence: Evidence, _variant: Variant) -> list[str]:
+    """what-goes-on: nothing that matters depends on the unit but its own pages."""
+    own = {"control": "decision-log", "registry": "registry-read"}[str(evidence.scenario.knobs["outage"])]
+    keys = ("answers-computed", "answers-looked-up", "promotion", "registry-read", "decision-log", "clock")
+    return [key for key in keys if key != own]
+
+
+def one_control_plane(_evidence: Evidence, _variant: Variant) -> list[str]:
+    """what-goes-on: callers are served, and everything else stops."""
+    return ["answers-computed", "answers-looked-up"]

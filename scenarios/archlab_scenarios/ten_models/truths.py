@@ -12,6 +12,7 @@ from archlab_scenarios.ten_models.capacity import half_hourly, leave_the_pool, m
 from archlab_scenarios.ten_models.gatekeeping import leak_refused, leak_rolled_back
 from archlab_scenarios.ten_models.margins import clear_margin, margin_cases
 from archlab_scenarios.ten_models.measured import design_measured, replicas_at_peak, slowest_materialisation
+from archlab_scenarios.ten_models.outages import what_goes_on
 
 __all__ = [
     "batch_day_net",
@@ -32,6 +33,7 @@ __all__ = [
     "shared_cost",
     "slowest_materialisation",
     "unit_cost",
+    "what_goes_on",
     "worth_a_slice",
 ]
 

@@ -18,7 +18,7 @@ from archlab.spec.scenario import Mode
 from archlab_scenarios.ten_models import economics as eco
 from archlab_scenarios.ten_models import truths
 from sweeps import losses, tails
-from synthetic import DAY, World, champions, decision, release, ten_models, version
+from synthetic import DAY, World, champions, decision, release, ten_models, version, with_outages
 from trials import trial
 
 PACK = content.load(ten_models())
@@ -96,6 +96,8 @@ def test_every_explanation_is_filled_from_facts() -> None:
         )
         if question.id in ("worth-a-slice", "missed-run"):
             evidence = online.evidence(versions=champions())
+        if question.id == "what-goes-on":
+            evidence = with_outages(online)
         if question.cases:
             evidence = evidence.model_copy(update={"trial": run(question, "", ())})
         if question.design:

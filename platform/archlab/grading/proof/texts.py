@@ -113,7 +113,7 @@ def _figure(question: Question, worlds: Sequence[World], text: str) -> tuple[str
 
 
 def _answer_figures(question: Question, truth: Truth) -> list[str]:
-    if question.kind not in (QuestionKind.NUMERIC, QuestionKind.PREDICT) or truth.answer is None:
+    if question.kind not in (QuestionKind.NUMERIC, QuestionKind.PREDICT) or question.options or truth.answer is None:
         return []
     number = float(truth.answer)
     written = {f"{number:{form}}" for form in (".0f", ",.0f", ".1f", ",.1f", ".2f", ",.2f", ".3f", ".3g", ".4g")}

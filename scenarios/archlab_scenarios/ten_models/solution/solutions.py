@@ -312,3 +312,14 @@ def rollback_has_to_win(evidence: Evidence, variant: Variant) -> str:
 def missing_field_passes(evidence: Evidence, variant: Variant) -> str:
     """Does not ask whether the query says that the version is no rollback."""
     return clear_margin(evidence, variant).replace("\tis_boolean(version.held_champion)\n", "")
+
+
+def what_goes_on(_evidence: Evidence, variant: Variant) -> Script:
+    """Answers rest on what was handed over before; what is read goes on where its keeper runs; changes need both."""
+    keeper = {"registry-read": "registry", "decision-log": "control", "clock": "control"}
+    forecast = ["answers-computed", "answers-looked-up"]
+    forecast += [key for key, unit in keeper.items() if unit != variant.chosen["outage"]]
+    yield f"archlab answer what-goes-on {','.join(forecast)}"
+    yield "archlab outage control"
+    yield "archlab outage registry"
+    return sorted(forecast)
