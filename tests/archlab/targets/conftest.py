@@ -52,7 +52,8 @@ class SmallCommands:
         options = ("--timeout-graceful-shutdown", "5", "--timeout-keep-alive", "75", "--log-level", "warning")
         app = ("-m", "uvicorn", "--app-dir", str(UPSTREAM), "upstream:app", "--uds", str(path), *options)
         argv = self.instead.get(unit.name, (sys.executable, *app))
-        env = {"UPSTREAM_NAME": name, "VARIANT": self.env.get(unit.name, "")}
+        grpc = f"unix:{self.folder.grpc_socket(name)}" if unit.role is Role.SERVER else ""
+        env = {"UPSTREAM_NAME": name, "UPSTREAM_GRPC": grpc, "VARIANT": self.env.get(unit.name, "")}
         return Command(argv, Health(path, ("/nothing-here", "/v2/health/ready")), env)
 
 
