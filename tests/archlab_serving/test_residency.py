@@ -192,8 +192,9 @@ def test_what_answers_while_a_model_turns_out_larger_goes_with_its_last_request(
 
 
 def test_a_model_that_turns_out_too_large_is_dropped_and_its_size_remembered(lab: Lab) -> None:
-    memory = Memory(lab, memory_limit_bytes=2 * MIB)
-    first, grown = memory.file("first", linear_model([1.0] * 5)), memory.file("grown", weighty(1.5, dtype=np.float16))
+    # Large against what else may come and go on the heap of a test process.
+    memory = Memory(lab, memory_limit_bytes=32 * MIB)
+    first, grown = memory.file("first", linear_model([1.0] * 5)), memory.file("grown", weighty(24, dtype=np.float16))
 
     async def scenario() -> None:
         await use(memory, first)
