@@ -8,6 +8,7 @@ import pytest
 
 from archlab.lab import Lab
 from archlab.lab.devices import taken
+from archlab.spec.money import Resource
 from harness import Cli
 
 pytestmark = pytest.mark.lab
@@ -70,6 +71,7 @@ def test_a_reserved_device_is_on_the_bill_as_what_it_is(cli: Cli, lab: Lab, plac
     assert set(lines) == {"device", "device_slice"}
     assert {(line["model"], line["kind"]) for line in lines.values()} == {(NETWORK, "idle")}
     assert lines["device_slice"]["basis"] == "emulated"
-    assert lines["device_slice"]["cost_nanousd"] == 420_000_000
+    (an_hour_of_a_slice,) = {p.nanousd for p in lab.scenario.prices.prices if p.resource is Resource.DEVICE_SLICE}
+    assert lines["device_slice"]["cost_nanousd"] == an_hour_of_a_slice
     assert bill["emulated_nanousd"] >= lines["device_slice"]["cost_nanousd"]
     assert bill["agrees"]
