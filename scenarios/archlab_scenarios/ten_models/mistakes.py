@@ -42,12 +42,6 @@ def free_staleness(evidence: Evidence, _variant: Variant) -> float | None:
     return eco.usd(eco.row(before, model.name).value_nanousd - batch)
 
 
-def free_batch(evidence: Evidence, _variant: Variant) -> float | None:
-    """forecast-batch-day: what is not reserved costs nothing."""
-    before = _last_online(evidence)
-    return None if before is None else eco.usd(eco.row(before, "flight-time").value_nanousd)
-
-
 def nothing_changes(evidence: Evidence, _variant: Variant) -> float | None:
     """forecast-batch-day: nets what it netted online."""
     before = _last_online(evidence)

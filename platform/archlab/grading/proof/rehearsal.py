@@ -98,7 +98,18 @@ class Rehearsal:
         played = self._play(question, "", script)
         if played is not None and question.kind is QuestionKind.PREDICT:
             self._was_committed(question, played.answer)
+        if played is not None and question.kind is QuestionKind.DESIGN:
+            return self._submitted(question, played)
         return played
+
+    def _submitted(self, question: Question, played: Solved) -> Solved | None:
+        """What was measured of a design is in its attempt, not in the lab."""
+        practice = Practice(self.pack, self.lab.folder, self.lab.evidence)
+        last = practice.standing(question.id).last
+        if last is None:
+            self._note(question, Check.SOLUTION, "its script hands a design in", "no attempt is in the gradebook")
+            return None
+        return Solved(practice.store.get(last.evidence), last.answer, played.commands)
 
     def _was_committed(self, question: Question, answer: Any) -> None:
         """A forecast has to be in the gradebook, as a learner's would, and before its experiment."""
