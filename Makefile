@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help setup lab test lint types layers policies unit e2e test-kube bench bench-gate bench-serving bench-grading image clean lock
+.PHONY: help setup lab test lint types layers policies unit e2e test-kube test-scenarios bench bench-gate bench-serving bench-grading image clean lock
 
 help: ## Explain the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
@@ -36,7 +36,7 @@ lint: setup ## ruff, mypy, import layers
 	$(BIN)/lint-imports
 
 unit: setup ## Unit tests, policy tests included
-	$(BIN)/pytest -q --ignore tests/e2e --ignore tests/kube --numprocesses 2 --dist loadgroup --durations 12
+	$(BIN)/pytest -q --ignore tests/e2e --ignore tests/kube --ignore tests/scenarios --numprocesses 2 --dist loadgroup --durations 12
 
 e2e: setup ## One real ten-model lab, used by every test in tests/e2e
 	$(BIN)/pytest -q tests/e2e
@@ -44,6 +44,9 @@ e2e: setup ## One real ten-model lab, used by every test in tests/e2e
 test-kube: setup ## Tests on the Kubernetes cluster that KUBECONFIG names; they install and remove archlab there; the images must be there
 	$(BIN)/pytest -q tests/kube/cluster --durations 5
 	$(BIN)/pytest -q tests/kube/lab --durations 12
+
+test-scenarios: setup ## Prove on live labs that every scenario's questions hold, and that the authors' guide does; takes half an hour
+	$(BIN)/pytest -q tests/scenarios --durations 5
 
 bench: setup ## Measure start-up, a replayed day, memory; print a table
 	$(BIN)/python benchmarks/lab.py

@@ -29,7 +29,7 @@ from archlab.grading.proof import checking
 from archlab.grading.proof.checking import Content
 from archlab.grading.proof.recording import Take, load
 from archlab.grading.store import EvidenceStore
-from archlab.lab.lab import scenario_folder
+from archlab.plan.loading import scenario_folder
 from archlab.spec.gradebook import Attempt
 from archlab.spec.grading import Evidence, Question, QuestionKind
 

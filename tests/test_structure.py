@@ -43,7 +43,7 @@ def test_a_wheel_installed_elsewhere_carries_its_content(tmp_path: Path) -> None
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(site)
     code = (
-        "import archlab, archlab.cli; from archlab.lab.lab import scenario_names, scenario_folder;"
+        "import archlab, archlab.cli; from archlab.plan.loading import scenario_names, scenario_folder;"
         "from archlab.plan.loading import load_scenario; from archlab.settings import data_root;"
         "print(archlab.__file__); print(*scenario_names());"
         "print(load_scenario(scenario_folder('ten-models') / 'scenario.yaml').title);"

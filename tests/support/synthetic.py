@@ -10,9 +10,8 @@ from fractions import Fraction
 from functools import cache
 from pathlib import Path
 
-from archlab.lab.lab import scenario_folder
 from archlab.plan.layout import layout
-from archlab.plan.loading import load_scenario
+from archlab.plan.loading import load_scenario, scenario_folder
 from archlab.plan.resolve import override, resolve
 from archlab.spec.airline import ModelScore, Scoreboard
 from archlab.spec.business import ModelCard

@@ -31,7 +31,7 @@ def check(
     """Prove on live labs that solutions are full, declared mistakes are not, and decisions differ between seeds."""
     from archlab.cli.progress import Steps
     from archlab.grading.proof import checking
-    from archlab.lab.lab import scenario_folder
+    from archlab.plan.loading import scenario_folder
 
     made = checking.read(scenario_folder(name))
     asked = [made.pack.question(q) for q in question or []] or list(made.pack.questions)

@@ -128,8 +128,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 def _devices(scenario: str | None) -> list[dict[str, Any]]:
     from archlab.errors import UserError
-    from archlab.lab.lab import scenario_folder
-    from archlab.plan.loading import load_scenario
+    from archlab.plan.loading import load_scenario, scenario_folder
     from archlab.targets.kube.cluster_state import device_values
 
     if scenario is None:

@@ -68,7 +68,7 @@ def make(
     from archlab.files import write_atomic, write_model
     from archlab.grading import packs
     from archlab.grading.content import load
-    from archlab.lab.lab import scenario_folder
+    from archlab.plan.loading import scenario_folder
 
     codes_file = output.with_name(f"{output.stem}.codes.csv")
     for path in (output, codes_file):
@@ -112,7 +112,7 @@ def grade(
     from archlab.errors import UserError
     from archlab.grading import classroom, packs
     from archlab.grading.content import load
-    from archlab.lab.lab import scenario_folder
+    from archlab.plan.loading import scenario_folder
 
     exam = packs.read(pack)
     keys = packs.read_key(file or _home() / "key.json")

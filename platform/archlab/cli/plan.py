@@ -81,9 +81,8 @@ def _read(name: str) -> str:
 
 def _rendered(name: str, seed: int) -> str:
     """The manifests of a lab that was never made, by the way that `up` takes: resolve, layout, values, chart."""
-    from archlab.lab.lab import scenario_folder
     from archlab.plan.layout import layout
-    from archlab.plan.loading import load_scenario
+    from archlab.plan.loading import load_scenario, scenario_folder
     from archlab.plan.resolve import resolve
     from archlab.settings import data_root
     from archlab.spec.lab import KubePlace

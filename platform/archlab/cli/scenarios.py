@@ -19,8 +19,7 @@ def register(app: typer.Typer) -> None:
 
 def list_scenarios(as_json: JsonOption = False) -> None:
     """The scenarios that ship with archlab."""
-    from archlab.lab.lab import scenario_folder, scenario_names
-    from archlab.plan.loading import load_scenario
+    from archlab.plan.loading import load_scenario, scenario_folder, scenario_names
 
     found = [load_scenario(scenario_folder(name) / "scenario.yaml") for name in scenario_names()]
     if as_json:
@@ -34,8 +33,7 @@ def show(name: str, as_json: JsonOption = False) -> None:
     """One scenario: the brief, its models and callers."""
     from rich.markdown import Markdown
 
-    from archlab.lab.lab import scenario_folder
-    from archlab.plan.loading import load_scenario
+    from archlab.plan.loading import load_scenario, scenario_folder
 
     folder = scenario_folder(name)
     scenario = load_scenario(folder / "scenario.yaml")

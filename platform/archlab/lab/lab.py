@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 from archlab import identity
 from archlab.errors import LabStateError, NotFoundError, SpecError, UserError
 from archlab.lab.client import GatewayClient
-from archlab.settings import LabFolder, home, scenario_roots
+from archlab.settings import LabFolder, home
 from archlab.spec.lab import LabIdentity
 from archlab.spec.plan import Endpoints, Plan
 from archlab.spec.scenario import Overrides, Scenario, User, Variant
@@ -140,6 +140,8 @@ class Lab:
     @cached_property
     def content(self) -> Path:
         """Folder of the scenario's content."""
+        from archlab.plan.loading import scenario_folder
+
         return scenario_folder(self.identity.scenario)
 
     @cached_property
@@ -201,21 +203,3 @@ class Lab:
     def registry(self, user: str | None = None) -> GatewayClient:
         """MLflow's REST API, as a user."""
         return self.client("/mlflow/api/2.0/mlflow", user)
-
-
-def scenario_names() -> list[str]:
-    """Scenarios that ship with the product, and those in folders that ARCHLAB_SCENARIOS names."""
-    return sorted({p.parent.name.replace("_", "-") for root in scenario_roots() for p in root.glob("*/scenario.yaml")})
-
-
-def scenario_folder(name: str) -> Path:
-    """Folder of a scenario's content.
-
-    Raises:
-        NotFoundError: there is no such scenario.
-    """
-    for root in scenario_roots():
-        folder = root / name.replace("-", "_")
-        if (folder / "scenario.yaml").is_file():
-            return folder
-    raise NotFoundError(f"There is no scenario {name!r}.", f"Known: {', '.join(scenario_names())}.")

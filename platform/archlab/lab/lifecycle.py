@@ -11,10 +11,10 @@ from archlab.errors import ArchlabError, ConflictError, LabStateError
 from archlab.files import write_atomic, write_model
 from archlab.lab import anchors, devices, scratch, seed
 from archlab.lab.changes import publish
-from archlab.lab.lab import Lab, lab_names, open_lab, read, remember, scenario_folder
+from archlab.lab.lab import Lab, lab_names, open_lab, read, remember
 from archlab.lab.lock import exclusive
 from archlab.plan.layout import layout
-from archlab.plan.loading import load_scenario
+from archlab.plan.loading import load_scenario, scenario_folder
 from archlab.settings import LabFolder
 from archlab.spec.lab import KubePlace, LabIdentity, LabState
 from archlab.spec.plan import Plan, Progress

@@ -11,7 +11,8 @@ import yaml
 from pydantic import ValidationError
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-from archlab.errors import SpecError
+from archlab.errors import NotFoundError, SpecError
+from archlab.settings import scenario_roots
 from archlab.spec.base import Spec
 from archlab.spec.scenario import Scenario
 
@@ -38,6 +39,24 @@ _Loader.add_implicit_resolver(
     re.compile(r"^[-+]?(\.[0-9]+|[0-9][0-9_]*\.[0-9]*|[0-9][0-9_]*)([eE][-+]?[0-9]+)?$"),
     list("-+.0123456789"),
 )
+
+
+def scenario_names() -> list[str]:
+    """Scenarios that ship with the product, and those in folders that ARCHLAB_SCENARIOS names."""
+    return sorted({p.parent.name.replace("_", "-") for root in scenario_roots() for p in root.glob("*/scenario.yaml")})
+
+
+def scenario_folder(name: str) -> Path:
+    """Folder of a scenario's content.
+
+    Raises:
+        NotFoundError: there is no such scenario.
+    """
+    for root in scenario_roots():
+        folder = root / name.replace("-", "_")
+        if (folder / "scenario.yaml").is_file():
+            return folder
+    raise NotFoundError(f"There is no scenario {name!r}.", f"Known: {', '.join(scenario_names())}.")
 
 
 def load_scenario(path: Path) -> Scenario:

@@ -24,8 +24,8 @@ import aiohttp
 from archlab import jobs
 from archlab.errors import LabStateError, UserError
 from archlab.identity import mint
-from archlab.plan.loading import load_scenario
-from archlab.settings import LabFolder, scenarios_root
+from archlab.plan.loading import load_scenario, scenario_folder
+from archlab.settings import LabFolder
 from archlab.spec.airline import Answer, Tick, Timeliness
 from archlab.spec.business import Business
 from archlab.spec.lab import LabIdentity
@@ -78,7 +78,7 @@ class Setting:
         return cls(
             folder=folder,
             scenario=scenario,
-            declared=load_scenario(scenarios_root() / identity.scenario.replace("-", "_") / "scenario.yaml"),
+            declared=load_scenario(scenario_folder(identity.scenario) / "scenario.yaml"),
             plan=plan,
             business=businesses.load(scenario.business),
             data=data,
