@@ -36,7 +36,7 @@ lint: setup ## ruff, mypy, import layers
 	$(BIN)/lint-imports
 
 unit: setup ## Unit tests, policy tests included
-	$(BIN)/pytest -q --ignore tests/e2e --ignore tests/kube --ignore tests/scenarios --numprocesses 2 --dist loadgroup --durations 12
+	$(BIN)/pytest -q --ignore tests/e2e --ignore tests/kube --ignore tests/scenarios --numprocesses 2 --dist loadfile --durations 12
 
 e2e: setup ## One real ten-model lab, used by every test in tests/e2e
 	$(BIN)/pytest -q tests/e2e

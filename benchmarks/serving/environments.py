@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,7 +59,7 @@ def own() -> Environment:
 
 
 def ensure(name: str, say: Callable[[str], None], folder: Path = PEERS) -> Environment:
-    """The peer's environment, made or made anew when it isn't there with these pins.
+    """The peer's environment, made or made anew when it isn't there with these pins; by one process at a time.
 
     Raises:
         NotBuiltError: uv is missing or the packages can't be installed; carries the last words.
@@ -65,14 +67,23 @@ def ensure(name: str, say: Callable[[str], None], folder: Path = PEERS) -> Envir
     place = folder / name
     environment = Environment(name, place / "bin" / "python")
     wanted = {"requirements": list(REQUIREMENTS[name]), "python": sys.version.split()[0]}
-    if environment.python.exists() and _stamp(place) == wanted:
-        return environment
-    say(f"building {place} ({', '.join(REQUIREMENTS[name])}) ...")
-    _uv("venv", "--quiet", "--clear", "--python", sys.executable, str(place))
-    # Compiled now, so that no start-up is measured that compiles.
-    _uv("pip", "install", "--quiet", "--compile-bytecode", "--python", str(environment.python), *REQUIREMENTS[name])
-    (place / _STAMP).write_text(json.dumps(wanted))
+    with _alone(folder, name):
+        if environment.python.exists() and _stamp(place) == wanted:
+            return environment
+        say(f"building {place} ({', '.join(REQUIREMENTS[name])}) ...")
+        _uv("venv", "--quiet", "--clear", "--python", sys.executable, str(place))
+        # Compiled now, so that no start-up is measured that compiles.
+        _uv("pip", "install", "--quiet", "--compile-bytecode", "--python", str(environment.python), *REQUIREMENTS[name])
+        (place / _STAMP).write_text(json.dumps(wanted))
     return environment
+
+
+@contextmanager
+def _alone(folder: Path, name: str) -> Iterator[None]:
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / f"{name}.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def _stamp(place: Path) -> object:

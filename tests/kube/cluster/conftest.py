@@ -24,11 +24,10 @@ def _lacking() -> str:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip what needs a cluster where none is named; all that use it share one worker."""
+    """Skip what needs a cluster where none is named."""
     lacking = _lacking()
     for item in items:
         if item.path.is_relative_to(HERE):
-            item.add_marker(pytest.mark.xdist_group("kube"))
             if lacking:
                 item.add_marker(pytest.mark.skip(reason=lacking))
 

@@ -38,7 +38,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     lacking = _lacking()
     for item in items:
         if item.path.is_relative_to(HERE):
-            item.add_marker(pytest.mark.xdist_group("kube"))
             item.add_marker(pytest.mark.timeout(900))
             if lacking:
                 item.add_marker(pytest.mark.skip(reason=lacking))
