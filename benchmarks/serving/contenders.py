@@ -118,7 +118,9 @@ def _archlab(site: Site) -> Command:
         "ARCHLAB_SERVING_THREADS": "1",
         "ARCHLAB_SERVING_GRPC": f"127.0.0.1:{site.grpc_port}",
     }
-    return site.command(*_uvicorn(site, "archlab_serving.app:app"), environment=variables)
+    return site.command(
+        *_uvicorn(site, "archlab_serving.app:app", http="archlab_serving.http_protocol:Protocol"), environment=variables
+    )
 
 
 def _bare(name: str, factory: str, configuration: str) -> Contender:
@@ -129,9 +131,9 @@ def _bare(name: str, factory: str, configuration: str) -> Contender:
     return Contender(name, f"{configuration}; uvicorn, uvloop, httptools", launch, peer=False)
 
 
-def _uvicorn(site: Site, *app: str) -> tuple[str, ...]:
+def _uvicorn(site: Site, *app: str, http: str = "httptools") -> tuple[str, ...]:
     listen = ("--host", "127.0.0.1", "--port", str(site.port))
-    engine = ("--loop", "uvloop", "--http", "httptools", "--no-access-log", "--log-level", "warning")
+    engine = ("--loop", "uvloop", "--http", http, "--no-access-log", "--log-level", "warning")
     return (str(site.environment.python), "-m", "uvicorn", *app, *listen, *engine)
 
 

@@ -18,7 +18,7 @@ from starlette.types import Receive, Scope, Send
 
 from . import operators
 from .errors import ServingError, UnavailableError
-from .rest import error_response
+from .rest import Endpoint, error_response
 from .server import Server
 from .settings import Settings
 
@@ -87,6 +87,11 @@ class App:
         if self._server is None:
             raise UnavailableError("the server is starting or stopping")
         return self._server
+
+    @property
+    def endpoint(self) -> Endpoint | None:
+        """Of inference; None while the application isn't running."""
+        return None if self._server is None else self._server.endpoint
 
     async def _about_server(self, _: Request) -> Response:
         return _json(self.server.about.server())

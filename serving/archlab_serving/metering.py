@@ -6,15 +6,18 @@ from time import perf_counter_ns as _clock
 from time import thread_time_ns as _cpu_clock
 
 from .metrics import ModelMetrics
+from .protocol.messages import InferRequest
 
 
 class Call:
     """One request's time, from the whole body read to the answer made."""
 
-    __slots__ = ("_cpu_started", "_started", "cpu_ns", "metrics")
+    __slots__ = ("_cpu_started", "_started", "cpu_ns", "metrics", "request")
 
     def __init__(self, metrics: ModelMetrics) -> None:
         self.metrics = metrics
+        self.request: InferRequest | None = None
+        """What was read of it, once it has been."""
         self.cpu_ns = 0
         self._started = _clock()
         self._cpu_started = _cpu_clock()

@@ -9,7 +9,7 @@ from functools import partial
 import orjson
 from starlette.types import Receive, Scope, Send
 
-from .body import ClientGoneError, pack, read, unpack
+from .body import PACK_FROM_BYTES, ClientGoneError, pack, read, unpack
 from .engine import Engine, Query
 from .errors import BadRequestError, ServingError
 from .protocol.messages import Answer, InferRequest
@@ -52,6 +52,28 @@ class Endpoint:
             pass
         finally:
             self._engine.leave()
+
+    def at_once(self, headers: Headers, body: bytes, model: str, version: str) -> Response | None:
+        """The answer to a request that is here as a whole, where nothing has to be waited for; otherwise None.
+
+        After None the request is to be served as every other one; nothing of it has been counted.
+        """
+        if len(body) > self._settings.max_body_bytes or b"content-encoding" in headers:
+            return None
+        if len(body) > PACK_FROM_BYTES and b"accept-encoding" in headers:
+            return None
+        engine = self._engine
+        try:
+            engine.admit()
+        except ServingError as error:
+            return error_response(error)
+        try:
+            query = _query(headers, model, version, None)
+            return engine.at_once(query, partial(parse_request, body, headers.get(HEADER_LENGTH)), _ok)
+        except ServingError as error:
+            return error_response(error)
+        finally:
+            engine.leave()
 
     async def _respond(self, headers: Headers, receive: Receive, model: str, version: str) -> Response:
         limit = self._settings.max_body_bytes
@@ -109,7 +131,7 @@ async def _packed(response: Response, accepted: bytes) -> Response:
     return response if encoding is None else (status, [*headers, (b"content-encoding", encoding)], packed)
 
 
-def _query(headers: Headers, model: str, version: str, gone: Callable[[], bool]) -> Query:
+def _query(headers: Headers, model: str, version: str, gone: Callable[[], bool] | None) -> Query:
     if _ASKED_BY_HEADER.isdisjoint(headers):
         return Query(model, version, gone=gone)
     named = headers.get(b"x-archlab-version", b"").decode("latin-1")

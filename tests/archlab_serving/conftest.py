@@ -267,13 +267,15 @@ class Launcher:
         port: bool = False,
         wait: bool = True,
         extra: Mapping[str, str] | None = None,
+        http: str = "",
     ) -> RunningServer:
-        """A server on a unix socket, or on a free port of the loopback interface."""
+        """A server on a unix socket, or on a free port of the loopback interface; with the HTTP protocol of a lab's."""
         number = len(self.running)
         log = self.lab.root / f"server-{number}.log"
         socket = self.lab.root / f"s{number}.sock"
         listen = ["--host", "127.0.0.1", "--port", "0"] if port else ["--uds", str(socket)]
-        command = [sys.executable, "-m", "uvicorn", app, *listen, "--no-access-log"]
+        http = http or ("httptools" if "bento" in app else "archlab_serving.http_protocol:Protocol")
+        command = [sys.executable, "-m", "uvicorn", app, *listen, "--http", http, "--no-access-log"]
         environment = {**os.environ, **self.lab.environment(), **(extra or {})}
         with log.open("w") as output:
             process = subprocess.Popen(

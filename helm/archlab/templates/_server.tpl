@@ -24,7 +24,7 @@ containers:
     {{- else }}
     command: [python, -m, uvicorn, "archlab_serving.app:app"]
     {{- end }}
-    args: [--host, 0.0.0.0, --port, "8080", --loop, uvloop, --http, httptools, --no-access-log, --timeout-graceful-shutdown, "10", --timeout-keep-alive, "75"]
+    args: [--host, 0.0.0.0, --port, "8080", --loop, uvloop, --http, {{ if $bento }}httptools{{ else }}"archlab_serving.http_protocol:Protocol"{{ end }}, --no-access-log, --timeout-graceful-shutdown, "10", --timeout-keep-alive, "75"]
     env:
       - {name: ARCHLAB_SERVING_UNIT, value: {{ .name }}}
       - {name: ARCHLAB_SERVING_POOL, value: {{ .unit.pool | default .name }}}

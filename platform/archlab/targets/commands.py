@@ -20,6 +20,9 @@ GRACE_S = 10
 """How long a server finishes what it has begun."""
 KEEP_ALIVE_S = 75
 """Longer than the gateway keeps idle connections, so that a server never closes one that is about to be used."""
+HTTP = "httptools"
+SHORT_HTTP = "archlab_serving.http_protocol:Protocol"
+"""The same, with a short way for inference."""
 
 LEAN = {
     "OMP_NUM_THREADS": "1",
@@ -124,8 +127,8 @@ def server(folder: LabFolder, unit: Unit, index: int) -> Command:
         "ARCHLAB_SERVING_THREADS": "1",
         **(_bento(folder) if bento else {}),
     }
-    app = "archlab_serving.bento:app" if bento else "archlab_serving.app:app"
-    return Command(_uvicorn(app, socket), Health(socket, ("/v2/health/ready",)), env)
+    app, http = ("archlab_serving.bento:app", HTTP) if bento else ("archlab_serving.app:app", SHORT_HTTP)
+    return Command(_uvicorn(app, socket, http), Health(socket, ("/v2/health/ready",)), env)
 
 
 def _bento(folder: LabFolder) -> dict[str, str]:
@@ -135,7 +138,7 @@ def _bento(folder: LabFolder) -> dict[str, str]:
     return env
 
 
-def _uvicorn(app: str, socket: Path) -> tuple[str, ...]:
+def _uvicorn(app: str, socket: Path, http: str = HTTP) -> tuple[str, ...]:
     timeouts = ("--timeout-graceful-shutdown", str(GRACE_S), "--timeout-keep-alive", str(KEEP_ALIVE_S))
-    engine = ("--loop", "uvloop", "--http", "httptools", "--no-access-log")
+    engine = ("--loop", "uvloop", "--http", http, "--no-access-log")
     return (sys.executable, "-m", "uvicorn", app, "--uds", str(socket), *engine, *timeouts)
