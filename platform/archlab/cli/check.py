@@ -17,15 +17,16 @@ if TYPE_CHECKING:
     from archlab.spec.grading import Question
     from archlab.spec.plan import Progress
 
-SEEDS = "1,5"
-
 
 def check(
     name: Annotated[str, typer.Argument(help="A scenario; see: archlab scenarios list")],
     question: Annotated[list[str] | None, typer.Option(help="Only this question; may be given more than once.")] = None,
     quick: Annotated[bool, typer.Option("--quick", help="By recorded evidence only; starts no lab.")] = False,
     record: Annotated[bool, typer.Option("--record", help="Keep what the labs showed, for --quick.")] = False,
-    seeds: Annotated[str, typer.Option(help="Seeds whose labs are brought up, at least two.")] = SEEDS,
+    seeds: Annotated[
+        str,
+        typer.Option(help="Seeds of the labs, at least two; the recorded ones by default.", metavar="1,5"),
+    ] = "",
     as_json: JsonOption = False,
 ) -> None:
     """Prove on live labs that solutions are full, declared mistakes are not, and decisions differ between seeds."""
@@ -35,7 +36,7 @@ def check(
 
     made = checking.read(scenario_folder(name))
     asked = [made.pack.question(q) for q in question or []] or list(made.pack.questions)
-    numbers = _numbers(seeds)
+    numbers = _numbers(seeds) if seeds else _usual(made)
     _refuse(quick=quick, record=record, partly=bool(question))
     with Steps(f"Checking {name}") as steps:
         takes, found = _recorded(made, asked) if quick else _live(made, asked, numbers, steps)
@@ -79,15 +80,26 @@ def _keep(made: Content, takes: tuple[Take, ...]) -> None:
     err.print(f"Recorded in {recording.save(made.pack, made.solutions, takes)}", soft_wrap=True)
 
 
+def _usual(made: Content) -> tuple[int, ...]:
+    """The recorded seeds; without a recording, the two whose variants differ most."""
+    from archlab.errors import ArchlabError
+    from archlab.grading.proof import checking, recording
+
+    try:
+        return recording.seeds(made.pack.folder)
+    except ArchlabError:
+        return checking.apart(made.scenario)
+
+
 def _numbers(seeds: str) -> tuple[int, ...]:
     from archlab.errors import UsageError
 
     try:
         numbers = tuple(dict.fromkeys(int(part) for part in seeds.split(",")))
     except ValueError:
-        raise UsageError(f"{seeds!r} is no list of seeds.", f"For example: --seeds {SEEDS}") from None
+        raise UsageError(f"{seeds!r} is no list of seeds.", "For example: --seeds 1,5") from None
     if len(numbers) < 2:
-        raise UsageError("One seed can't show that decisions differ.", f"Name two at least: --seeds {SEEDS}")
+        raise UsageError("One seed can't show that decisions differ.", "Name two at least: --seeds 1,5")
     return numbers
 
 

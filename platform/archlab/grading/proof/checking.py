@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,7 +18,7 @@ from archlab.grading.proof.solutions import Solutions
 from archlab.plan.loading import load_scenario
 from archlab.plan.resolve import resolve
 from archlab.spec.blueprint import Blueprints
-from archlab.spec.grading import Question, QuestionKind
+from archlab.spec.grading import Question, QuestionKind, Truth
 from archlab.spec.plan import Progress
 from archlab.spec.scenario import Scenario
 
@@ -64,7 +65,7 @@ def prove(
         takes: of at least one seed.
         asked: which questions.
         progress: told of each step.
-        variants: seeds, from 1 on, whose variants the first take is recast to.
+        variants: seeds, from 1 on, to whose variants the takes are recast.
     """
     found: list[Finding] = []
     shares: list[float] = []
@@ -73,7 +74,7 @@ def prove(
         progress("prove", question.id)
         # hidden inputs are decided in a process of their own, so a few variants have to do
         tried = recasts[:RULE_VARIANTS] if question.kind is QuestionKind.REGO else recasts
-        varied = [_world(made, question, take) for take in tried if _has(take, question, made.solutions)]
+        varied = [world for takes_then in tried if (world := _decided(made, question, takes_then)) is not None]
         found += _question(made, question, takes, varied)
         if (share := seeds.copied(question, varied)) is not None:
             shares.append(share)
@@ -82,6 +83,19 @@ def prove(
 
 def _world(made: Content, question: Question, take: Take) -> World:
     return answers.world(made.pack, made.solutions, question, take)
+
+
+def _decided(made: Content, question: Question, recasts: Sequence[Take]) -> World | None:
+    """A variant by the first take that can decide it: one lab's experiment is not every variant's."""
+    worlds = (_world(made, question, take) for take in recasts if _has(take, question, made.solutions))
+    first = next(worlds, None)
+    if first is None or made.solutions.script(question) is None or not _blocked(first):
+        return first
+    return next((world for world in worlds if not _blocked(world)), first)
+
+
+def _blocked(world: World) -> bool:
+    return isinstance(world.truth, Truth) and bool(world.truth.blocked)
 
 
 def _question(made: Content, question: Question, takes: Sequence[Take], varied: Sequence[World]) -> list[Finding]:
@@ -110,17 +124,31 @@ def _commands(made: Content, question: Question, takes: Sequence[Take]) -> tuple
     return tuple(c for c in ran if c not in made.solutions.prepare and not c.startswith("archlab clock"))
 
 
-def _variants(scenario: Scenario, takes: Sequence[Take], seeds: int, progress: Progress) -> list[Take]:
-    """The first take as many seeds would have it; seeds that decide the same variant are taken once."""
-    if not takes:
-        return []
-    made: dict[str, Take] = {}
+def _variants(scenario: Scenario, takes: Sequence[Take], seeds: int, progress: Progress) -> list[list[Take]]:
+    """All takes as many seeds would have them; seeds that decide the same variant are taken once."""
+    made: dict[str, list[Take]] = {}
     for seed in range(1, seeds + 1):
         chosen = str(sorted(resolve(scenario, seed)[1].chosen.items()))
         if chosen not in made:
             progress("vary", f"seed {seed}")
-            made[chosen] = _recast(takes[0], scenario, seed)
+            made[chosen] = [_recast(take, scenario, seed) for take in takes]
     return list(made.values())
+
+
+def apart(scenario: Scenario, variants: int = VARIANTS) -> tuple[int, int]:
+    """The two seeds, from 1 on, whose variants have the most choices that differ; the lowest of them.
+
+    Args:
+        scenario: as written.
+        variants: how many seeds to look at, at least two.
+    """
+    chosen = {seed: resolve(scenario, seed)[1].chosen for seed in range(1, variants + 1)}
+
+    def differing(pair: tuple[int, int]) -> int:
+        one, other = (chosen[seed] for seed in pair)
+        return sum(one[name] != other[name] for name in one)
+
+    return max(itertools.combinations(chosen, 2), key=differing)
 
 
 def _recast(take: Take, scenario: Scenario, seed: int) -> Take:

@@ -101,6 +101,16 @@ def load(folder: Path) -> tuple[Take, ...]:
         raise SpecError(error.message, _AGAIN) from None
 
 
+def seeds(folder: Path) -> tuple[int, ...]:
+    """Of which seeds labs were recorded.
+
+    Raises:
+        NotFoundError: nothing was.
+        SpecError: the recording is damaged.
+    """
+    return tuple(seed.seed for seed in _index(folder).seeds)
+
+
 def _index(folder: Path) -> _Index:
     path = folder / FOLDER / "index.json"
     name = folder.name.replace("_", "-")

@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from archlab.grading.proof import checking
+from archlab.grading.proof.checking import Content
 from archlab.grading.proof.findings import Check, Finding
+from archlab.grading.proof.recording import Take
+from archlab.plan.resolve import resolve
+from synthetic import declared
+
+from conftest import read, take
 
 Prove = Callable[..., list[Finding]]
 
@@ -146,3 +155,45 @@ def test_a_text_that_orders_the_options_rightly_is_found(prove: Prove) -> None:
     findings = [f for f in prove(spoilt, always) if f.check is Check.TEXTS]
     assert findings
     assert "flight-time" in findings[0].found
+
+
+def _with_experiment(made: Content, seed: int) -> Take:
+    """A take in which the seed's own unit was stopped; the version of the code stands for what was seen."""
+    whole = take(made, seed)
+    solved = whole.solved["forecast"]
+    unit = str(solved.evidence.scenario.knobs["outage"])
+    seen = replace(solved, evidence=solved.evidence.model_copy(update={"code_version": unit}))
+    return replace(whole, solved={**whole.solved, "forecast": seen})
+
+
+@pytest.mark.parametrize(("seeds", "found"), [((1, 4), []), ((1, 2), [Check.SEEDS])])
+def test_a_variant_is_judged_by_the_lab_whose_experiment_was_its_own(
+    folder: Path, seeds: tuple[int, int], found: list[Check]
+) -> None:
+    """Seeds 1 and 4 stop different units; of labs that stopped the same one, nothing differs."""
+    by_unit = '{"registry": 1.0, "control": 2.0}[str(evidence.scenario.knobs["outage"])]'
+    for name, old, new in (
+        ("truths.py", "if not ran:", 'if not ran or evidence.code_version != evidence.scenario.knobs["outage"]:'),
+        ("truths.py", "cost = (ran[0].used_nanousd + ran[0].idle_nanousd) / 1e9", f"cost = {by_unit}"),
+        ("solution/solutions.py", "answer = runs + asked", f"answer = {by_unit} + 0 * asked"),
+    ):
+        text = (folder / name).read_text()
+        assert old in text
+        (folder / name).write_text(text.replace(old, new, 1))
+    made = read(folder)
+    takes = [_with_experiment(made, seed) for seed in seeds]
+    asked = [made.pack.question("forecast")]
+    findings = checking.prove(made, takes, asked, lambda _step, _detail: None, variants=8)
+    assert [f.check for f in findings if f.question] == found
+
+
+def test_the_seeds_that_are_furthest_apart() -> None:
+    one, other = checking.apart(declared())
+    chosen = [resolve(declared(), seed)[1].chosen for seed in range(1, 25)]
+    differing = {
+        (a, b): sum(chosen[a - 1][name] != chosen[b - 1][name] for name in chosen[0])
+        for a in range(1, 25)
+        for b in range(1, 25)
+    }
+    assert one < other
+    assert differing[one, other] == max(differing.values())
