@@ -85,6 +85,6 @@ def test_who_does_not_start_is_absent_with_the_end_of_its_log(
 
 
 def test_an_environment_that_cannot_be_built_says_why(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
+    (tmp_path / "codecs").write_text("")
     with pytest.raises(NotBuiltError, match="`uv venv --quiet` failed: "):
-        ensure("codecs", quiet, tmp_path / "file")
+        ensure("codecs", quiet, tmp_path)

@@ -27,9 +27,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Skip what needs a cluster where none is named."""
     lacking = _lacking()
     for item in items:
-        if item.path.is_relative_to(HERE):
-            if lacking:
-                item.add_marker(pytest.mark.skip(reason=lacking))
+        if item.path.is_relative_to(HERE) and lacking:
+            item.add_marker(pytest.mark.skip(reason=lacking))
 
 
 @pytest.fixture(scope="session")

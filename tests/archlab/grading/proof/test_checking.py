@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from tests.archlab.grading.proof.conftest import read, take
 
 from archlab.grading.proof import checking
 from archlab.grading.proof.checking import Content
@@ -14,8 +15,6 @@ from archlab.grading.proof.findings import Check, Finding
 from archlab.grading.proof.recording import Take
 from archlab.plan.resolve import resolve
 from synthetic import declared
-
-from conftest import read, take
 
 Prove = Callable[..., list[Finding]]
 
