@@ -249,6 +249,8 @@ def test_the_calls_cpu_time_is_the_processs(server: RunningServer, wide: OnnxMod
         own = 'archlab_inference_cpu_seconds_total{model="wide",team="operations",version="1"}'
         return server.metric(own), server.metric("process_cpu_seconds_total")
 
+    # a call that began earlier would be counted as a whole when it ends
+    wait_for(lambda: server.metric("archlab_inference_in_flight") == 0, "earlier calls to end")
     before = measured()
     path, expected = "/v2/models/wide/infer", [wide.predict(row(n)).item() for n in range(CONNECTIONS)]
     together(server, [asking(path, n, expected[n], "1", times=10) for n in range(CONNECTIONS)])
