@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from .errors import RefusedReleaseError
+from .held_devices import in_place
 
 logger = logging.getLogger("archlab_serving")
 
@@ -174,11 +175,17 @@ class Devices:
         return min(assignment.memory_bytes - own, device.memory_bytes - elsewhere - everybody)
 
 
-def parse(data: bytes) -> Placements:
-    """The placements in a file's content; ValueError, KeyError or TypeError for anything else."""
+def parse(data: bytes, environment: Mapping[str, str] | None = None) -> Placements:
+    """The placements in a file's content; ValueError, KeyError or TypeError for anything else.
+
+    Args:
+        data: the file's.
+        environment: tells which devices a pod holds; the process's own unless another is given.
+    """
     document = orjson.loads(data)
     if document["format"] != FORMAT:
         raise ValueError(f"format is {document['format']!r}, expected {FORMAT!r}")
+    document = in_place(document, os.environ if environment is None else environment)
     devices = {entry["name"]: _device(entry) for entry in document["devices"]}
     models = {
         model: Assignment(devices[entry["device"]], _bytes(entry["memory_bytes"]))

@@ -37,6 +37,9 @@ containers:
       - {name: ARCHLAB_SERVING_CATCH_UP_S, value: {{ .root.Values.servers.catchUpSeconds | quote }}}
       - name: ARCHLAB_SERVING_REPLICA
         valueFrom: {fieldRef: {fieldPath: metadata.name}}
+      {{- if .unit.devices }}
+      - {name: ARCHLAB_SERVING_DEVICES, value: {{ $folder }}/devices.json}
+      {{- end }}
       {{- if $bento }}
       - {name: HOME, value: /tmp}
       {{- end }}

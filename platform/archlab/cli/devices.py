@@ -10,6 +10,7 @@ from archlab.cli.console import JsonOption, LabOption, console, emit_json, mib, 
 
 if TYPE_CHECKING:
     from archlab.lab import Lab
+    from archlab.lab.devices import Spot
     from archlab.spec.devices import Device, DevicePlan
 
 _MARKS = {"placed": "[green]placed[/]", "refused": "[red]refused[/]", "cpu": "cpu"}
@@ -29,20 +30,25 @@ def devices(
 ) -> None:
     """Devices, real and emulated; what is placed where; why each model is where it is, or was refused."""
     from archlab.lab import open_lab
-    from archlab.lab.devices import real_devices
+    from archlab.lab.devices import observed, usable
     from archlab.plan.inventory import unused
 
-    found, real = open_lab(lab), real_devices()
+    found = open_lab(lab)
+    real = usable(found)
     plan = _plan(found, wishes(what_if or []))
     spare = unused(plan.inventory if plan else (), real)
     models = _models(found, plan)
+    held = observed(found)
     if as_json:
-        emit_json(_document(plan, spare, models, what_if=bool(what_if)))
+        emit_json(_document(plan, spare, models, held, what_if=bool(what_if)))
         return
     if what_if:
         console.print("[bold]What if[/]: nothing of this is changed.")
     _print_devices(plan, spare)
     console.print(table("Models", ("model", "device", "because"), _rows(models), wrap=("because",)))
+    if held:
+        console.print()
+        console.print(table("Held by servers now", ("model", "device", "unit", "replica"), list(held)))
     if plan and any(d.basis.value == "emulated" for d in plan.inventory):
         console.print(
             "\n[dim]Emulated: this machine lacks it. It changes placement, quota and price, never latency; its memory\n"
@@ -99,13 +105,19 @@ def _models(lab: Lab, plan: DevicePlan | None) -> list[dict[str, Any]]:
 
 
 def _document(
-    plan: DevicePlan | None, spare: tuple[Device, ...], models: list[dict[str, Any]], *, what_if: bool
+    plan: DevicePlan | None,
+    spare: tuple[Device, ...],
+    models: list[dict[str, Any]],
+    held: tuple[Spot, ...],
+    *,
+    what_if: bool,
 ) -> dict[str, Any]:
     return {
         "what_if": what_if,
         "devices": [device_facts(d, plan) for d in plan.inventory] if plan else [],
         "undeclared": [d.model_dump(mode="json") for d in spare],
         "models": models,
+        "observed": [spot._asdict() for spot in held],
     }
 
 

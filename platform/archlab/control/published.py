@@ -10,10 +10,14 @@ from pathlib import Path
 
 from archlab.settings import LabFolder
 from archlab.spec.base import Spec
+from archlab.spec.plan import Plan
 from archlab.spec.release import FeatureSnapshot, ReleaseFeed
+from archlab.targets.kube.pod_devices import pod_document
 
 REGISTRY_FILES = ("lab.json", "scenario.json", "known_columns.json", "policy/bundle.json", "policy/bundle.sig")
 GATEWAY_FILES = ("gateway/plan.json",)
+DEVICES_FILE = "devices.json"
+"""What a server is told of devices; only pods of units that have any get it."""
 
 
 class File(Spec):
@@ -63,18 +67,19 @@ class Published:
         stamp = (pool, *(_stamp(root / name) for name in names))
         known = self._known.get((kind, unit))
         if known is None or known[0] != stamp:
-            known = (stamp, Manifest(KINDS[kind](root, pool)))
+            known = (stamp, Manifest(KINDS[kind](root, unit, pool)))
             self._known[kind, unit] = known
         return known[1]
 
 
-def _server(root: Path, pool: str) -> tuple[File, ...]:
+def _server(root: Path, unit: str, pool: str) -> tuple[File, ...]:
     found: list[File] = []
     feed, manifest = _text(root, "releases/feed.json"), _text(root, "snapshots/current.json")
     if manifest is not None:
         views = FeatureSnapshot.model_validate_json(manifest.text or "").views
         found += [File(path=f"snapshots/{view.path}", sha256=view.sha256) for view in views]
         found.append(manifest)
+    found += _devices(root, unit)  # before the feed: what it names is loaded where it belongs at once
     if feed is not None:
         releases = ReleaseFeed.model_validate_json(feed.text or "").releases
         found += [File(path=f"releases/{r.path}", sha256=r.sha256) for r in releases if r.pool == pool]
@@ -82,8 +87,14 @@ def _server(root: Path, pool: str) -> tuple[File, ...]:
     return tuple({file.path: file for file in found}.values())
 
 
-def _plain(names: tuple[str, ...]) -> Callable[[Path, str], tuple[File, ...]]:
-    def made(root: Path, _pool: str) -> tuple[File, ...]:
+def _devices(root: Path, unit: str) -> tuple[File, ...]:
+    plan = _text(root, "plan.json")
+    document = pod_document(Plan.model_validate_json(plan.text or ""), unit) if plan else None
+    return () if document is None else (_file(DEVICES_FILE, json.dumps(document, indent=1) + "\n"),)
+
+
+def _plain(names: tuple[str, ...]) -> Callable[[Path, str, str], tuple[File, ...]]:
+    def made(root: Path, _unit: str, _pool: str) -> tuple[File, ...]:
         return tuple(file for name in names if (file := _text(root, name)) is not None)
 
     return made
@@ -91,7 +102,7 @@ def _plain(names: tuple[str, ...]) -> Callable[[Path, str], tuple[File, ...]]:
 
 KINDS = {"server": _server, "registry": _plain(REGISTRY_FILES), "gateway": _plain(GATEWAY_FILES)}
 _WATCHED = {
-    "server": ("releases/feed.json", "snapshots/current.json"),
+    "server": ("releases/feed.json", "snapshots/current.json", "plan.json"),
     "registry": REGISTRY_FILES,
     "gateway": GATEWAY_FILES,
 }
@@ -102,6 +113,10 @@ def _text(root: Path, name: str) -> File | None:
         text = (root / name).read_text()
     except FileNotFoundError:
         return None
+    return _file(name, text)
+
+
+def _file(name: str, text: str) -> File:
     return File(path=name, sha256=hashlib.sha256(text.encode()).hexdigest(), text=text)
 
 

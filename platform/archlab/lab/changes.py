@@ -65,17 +65,11 @@ def change_model(lab: Lab, model: str, change: ModelOverride, progress: Progress
 
     Raises:
         NotFoundError: there is no such model.
-        UserError: a device is wanted where the target gives none.
         PlacementError: a device would be needed that the planner can't give; nothing is changed.
     """
     if model not in {m.name for m in lab.declared.models}:
         known = ", ".join(m.name for m in lab.declared.models)
         raise NotFoundError(f"There is no model {model!r} in this lab.", f"Models: {known}.")
-    if change.device not in (None, "off") and not lab.target.places_devices:
-        raise UserError(
-            "A lab on a cluster does not put its models on devices yet.",
-            "What the scheduler does with devices: docs/kubernetes.md, with pods of your own.",
-        )
     before = lab.overrides
     merged = before.models.get(model, ModelOverride()).model_copy(update=change.model_dump(exclude_none=True))
     wanted = before.model_copy(update={"models": {**before.models, model: merged}})
@@ -104,6 +98,7 @@ def apply_overrides(lab: Lab, wanted: Overrides, progress: Progress) -> tuple[st
     old_plan, old_scenario = lab.plan, lab.scenario
     scenario = override(lab.resolved, wanted)
     plan = _planned(lab, wanted)
+    lab.target.accept(old_plan, plan)
     moved = [m.name for m in scenario.models if m.mode != old_scenario.model(m.name).mode]
     for name in moved:
         if scenario.model(name).mode is Mode.BATCH:

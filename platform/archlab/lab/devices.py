@@ -66,11 +66,16 @@ def real_devices() -> tuple[Device, ...]:
     )
 
 
+def usable(lab: Lab) -> tuple[Device, ...]:
+    """Devices of this machine that the lab's units could use: none of them where these run elsewhere."""
+    return real_devices() if lab.target.on_this_machine else ()
+
+
 def known(lab: Lab) -> Facts | None:
     """Facts of a running lab, gains as measured on the champions' files; None for a scenario without devices."""
     if not lab.declared.devices:
         return None
-    return Facts(inventory(lab.declared.devices, real_devices()), _gains(lab, _measured(lab)), _held(lab))
+    return Facts(inventory(lab.declared.devices, usable(lab)), _gains(lab, _measured(lab)), _held(lab))
 
 
 def remembered(lab: Lab) -> Facts | None:
@@ -78,7 +83,7 @@ def remembered(lab: Lab) -> Facts | None:
     if not lab.declared.devices:
         return None
     last = _last(lab)
-    return Facts(inventory(lab.declared.devices, real_devices()), _gains(lab, last.gains if last else {}), _held(lab))
+    return Facts(inventory(lab.declared.devices, usable(lab)), _gains(lab, last.gains if last else {}), _held(lab))
 
 
 def remeasure(lab: Lab) -> None:
@@ -128,6 +133,14 @@ def taken(exposition: str) -> set[Spot]:
     return found
 
 
+def observed(lab: Lab) -> tuple[Spot, ...]:
+    """What servers hold now, by their own word; nothing while the lab does not answer."""
+    try:
+        return tuple(sorted(taken(lab.control.text("/metrics"))))
+    except ArchlabError:
+        return ()
+
+
 def await_taken(lab: Lab, before: Plan, after: Plan) -> None:
     """Until servers hold what was placed anew.
 
@@ -136,7 +149,8 @@ def await_taken(lab: Lab, before: Plan, after: Plan) -> None:
     """
     new = _spots(after) - _spots(before)
     deadline = time.monotonic() + TAKEN_WITHIN_S
-    while missing := new and new - taken(lab.control.text("/metrics")):
+    here = lab.target.on_this_machine
+    while missing := new and untaken(new, taken(lab.control.text("/metrics")), here=here):
         if time.monotonic() > deadline:
             spot = min(missing)
             raise UnavailableError(
@@ -144,6 +158,20 @@ def await_taken(lab: Lab, before: Plan, after: Plan) -> None:
                 f"See why: archlab logs {spot.unit}. Undo it: archlab set {spot.model} device off",
             )
         time.sleep(0.1)
+
+
+def untaken(wanted: set[Spot], held: set[Spot], *, here: bool) -> set[Spot]:
+    """What servers don't hold yet.
+
+    Args:
+        wanted: as planned.
+        held: as servers say.
+        here: False where a cluster names replicas and chooses their cards: only model and unit can be compared.
+    """
+    if here:
+        return wanted - held
+    found = {(spot.model, spot.unit) for spot in held}
+    return {spot for spot in wanted if (spot.model, spot.unit) not in found}
 
 
 def _spots(plan: Plan) -> set[Spot]:

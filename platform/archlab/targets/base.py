@@ -15,8 +15,15 @@ OnEvent = Callable[[dict[str, Any]], None]
 class Target(Protocol):
     """Carries a plan out."""
 
-    places_devices: bool
-    """Whether units get the devices that the plan places models on."""
+    on_this_machine: bool
+    """Whether units run here, where the devices are that this machine's driver reports."""
+
+    def accept(self, before: Plan, after: Plan) -> None:
+        """Let a plan pass only if its placements on devices can be carried out here; what `before` had is not asked.
+
+        Raises:
+            PlacementError: they can't; says why, and the next step.
+        """
 
     def apply(self, plan: Plan, progress: Progress) -> None:
         """Converge to the plan; idempotent, may be interrupted and called again.

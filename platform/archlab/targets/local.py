@@ -42,7 +42,7 @@ class LocalTarget:
         commands: what runs for each replica; the lab's own processes by default.
     """
 
-    places_devices = True
+    on_this_machine = True
 
     def __init__(self, folder: LabFolder, port: int, commands: Commands | None = None) -> None:
         self.folder = folder
@@ -50,6 +50,9 @@ class LocalTarget:
         self._commands = commands or LocalCommands(folder)
         self._supervisor = Supervisor(folder.socket("supervisor"))
         self._running: running.Running = set()
+
+    def accept(self, before: Plan, after: Plan) -> None:
+        """Every placement can be; see `archlab.targets.base.Target`."""
 
     def apply(self, plan: Plan, progress: Progress) -> None:
         """Converge to the plan; see `archlab.targets.base.Target`."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from archlab.errors import PlacementError
-from archlab.lab.devices import Spot, check, gain_of, real_devices, taken
+from archlab.lab.devices import Spot, check, gain_of, real_devices, taken, untaken
 from archlab.plan.inventory import inventory
 from archlab.plan.placement import Need, place
 from archlab.spec.devices import DeclaredDevice, DevicePlan, Gain, NodeSupport
@@ -83,6 +83,15 @@ def test_what_servers_hold_by_the_labs_metrics() -> None:
         'archlab_model_device_memory_bytes{device="l4-0",model="b",unit="online",replica="0"} 100.0\n'
     )
     assert taken(text) == {Spot("a", "a100-0/1g.5gb-0", "online", "1")}
+
+
+def test_what_is_not_held_yet() -> None:
+    wanted = {Spot("a", "l4-0", "online", "0")}
+    pods = {Spot("a", "l4-1", "online", "7f9-x2"), Spot("b", "l4-0", "online", "7f9-x3")}
+    assert untaken(wanted, wanted, here=True) == set()
+    assert untaken(wanted, pods, here=True) == wanted, "the card counts where the plan chooses it"
+    assert untaken(wanted, pods, here=False) == set(), "a cluster chooses cards itself and names its pods"
+    assert untaken(wanted, set(), here=False) == wanted
 
 
 def test_real_devices_are_read_without_a_driver_too() -> None:

@@ -72,7 +72,7 @@ def node_devices(nodes: Sequence[Object], pods: Sequence[Object], *, installed: 
     """
     taken: Counter[tuple[str, str]] = Counter()
     for pod in pods:
-        for resource, count in _asked(pod):
+        for resource, count in asked_devices(pod):
             taken[pod["spec"].get("nodeName", ""), resource] += count
     return tuple(row for node in nodes for row in _rows(node, taken, installed))
 
@@ -83,7 +83,7 @@ def waiting_pods(pods: Sequence[Object]) -> tuple[str, ...]:
         f"{pod['metadata']['namespace']}/{pod['metadata']['name']} ({resource})"
         for pod in pods
         if not pod["spec"].get("nodeName")
-        for resource, _ in _asked(pod)
+        for resource, _ in asked_devices(pod)
     )
 
 
@@ -98,8 +98,9 @@ def is_device(resource: str) -> bool:
     return resource.startswith(DEVICE_PREFIXES)
 
 
-def _asked(pod: Object) -> Iterator[tuple[str, int]]:
-    for container in pod["spec"]["containers"]:
+def asked_devices(pod: Object) -> Iterator[tuple[str, int]]:
+    """Device resources that a pod's containers ask for, and how many."""
+    for container in pod["spec"].get("containers", ()):
         for resource, count in container.get("resources", {}).get("limits", {}).items():
             if is_device(resource):
                 yield resource, int(count)

@@ -11,6 +11,11 @@ NO_IMAGE = frozenset(
     {"ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName", "RegistryUnavailable"}
 )
 BROKEN = frozenset({"CreateContainerConfigError", "CreateContainerError", "RunContainerError"})
+NO_ROOM = "Free something, use fewer replicas, or give the cluster a larger node: kubectl describe nodes"
+NO_DEVICE = (
+    "Who holds devices: archlab cluster status. Take a model off its own (archlab set MODEL device off), or have the "
+    "cluster offer more: archlab cluster install --help"
+)
 DEATHS = 2
 """A container that ended this often while it was waited for won't come up by itself."""
 
@@ -52,7 +57,7 @@ def pod_trouble(pod: Object) -> Trouble | None:
         if condition["type"] == "PodScheduled" and condition["status"] == "False":
             said = str(condition.get("message", "no node takes it"))
             what = f"is pending: {said}"
-            remedy = "Free something, use fewer replicas, or give the cluster a larger node: kubectl describe nodes"
+            remedy = NO_DEVICE if lacks_device(said) else NO_ROOM
             return Trouble(unit, name, what, remedy, lasting=False)
     if status.get("reason") == "Evicted":
         return Trouble(unit, name, f"was evicted: {status.get('message', '')}", "See: kubectl describe nodes")
@@ -104,7 +109,18 @@ def is_rolled_out(deployment: Object) -> bool:
     return seen and all(count == wanted for count in counts)
 
 
+def lacks_device(said: str) -> bool:
+    """Whether the scheduler names a device among what no node has left."""
+    return "Insufficient nvidia.com/" in said
+
+
 def troubles(deployments: Iterable[Object], pods: Iterable[Object]) -> list[Trouble]:
-    """Everything that keeps a lab from being ready."""
-    found = [*map(pod_trouble, pods), *map(deployment_trouble, deployments)]
-    return [trouble for trouble in found if trouble is not None]
+    """Everything that keeps a lab from being ready.
+
+    A pod that waits for a device is in no trouble while another of its unit stops: that one's card is free soon.
+    """
+    there = list(pods)
+    stopping = {unit_of(pod) for pod in there if pod["metadata"].get("deletionTimestamp")}
+    found = [*map(pod_trouble, there), *map(deployment_trouble, deployments)]
+    known = [trouble for trouble in found if trouble is not None]
+    return [t for t in known if not (t.unit in stopping and lacks_device(t.what))]

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from archlab.spec.plan import Observation, Plan, Replica, ReplicaState
+from archlab.targets.kube.cluster_state import asked_devices
 from archlab.targets.kube.diagnosis import is_ready, pod_trouble, unit_of
 
 Object = dict[str, Any]
@@ -50,12 +51,15 @@ def _replica(unit: str, index: int, pod: Object, usage: Mapping[str, tuple[float
         restarts=restarts,
         cpu_percent=round(cpu_percent, 1),
         rss_bytes=rss_bytes,
-        detail=" ".join(
-            part
-            for part in (name, f"on {pod['spec'].get('nodeName')}" * bool(pod["spec"].get("nodeName")), why)
-            if part
-        ),
+        detail=" ".join(part for part in (name, _where(pod), why) if part),
     )
+
+
+def _where(pod: Object) -> str:
+    """The pod's node, and what it holds there."""
+    if not (node := pod["spec"].get("nodeName")):
+        return ""
+    return " ".join([f"on {node}", *(f"with {count} {name}" for name, count in asked_devices(pod))])
 
 
 def _state(pod: Object) -> tuple[ReplicaState, str]:

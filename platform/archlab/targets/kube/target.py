@@ -16,6 +16,7 @@ from archlab.errors import (
     ArchlabError,
     LabStateError,
     NotFoundError,
+    PlacementError,
     RefusedError,
     TargetError,
     UnavailableError,
@@ -29,9 +30,11 @@ from archlab.spec.scenario import User
 from archlab.targets import logs
 from archlab.targets.base import OnEvent
 from archlab.targets.kube.api import Api, Object
+from archlab.targets.kube.cluster_state import is_device
 from archlab.targets.kube.helm import Release
 from archlab.targets.kube.jobs import Runner
 from archlab.targets.kube.observation import observation
+from archlab.targets.kube.pod_devices import requests
 from archlab.targets.kube.rollout import APPS, Rollout
 from archlab.targets.kube.values import GATEWAY_PLAN, KEYS_SECRET, desired_files, values
 from archlab.targets.processes import JOB_PREFIX
@@ -59,11 +62,22 @@ class KubeTarget:
         place: which cluster, namespace and images.
     """
 
-    places_devices = False
+    on_this_machine = False
 
     def __init__(self, folder: LabFolder, place: KubePlace) -> None:
         self.folder = folder
         self.place = place
+
+    def accept(self, before: Plan, after: Plan) -> None:
+        """What pods can ask for, and some node offers; see `archlab.targets.base.Target`."""
+        known = {name for asked in requests(before).values() for name in asked}
+        new = {name for asked in requests(after).values() for name in asked} - known
+        if new and (lacking := sorted(new - self._offered())):
+            raise PlacementError(
+                f"No node of the cluster offers {lacking[0]}. Nothing was changed.",
+                f"Emulated devices: archlab cluster install --devices {after.scenario}; what there is: "
+                "archlab cluster status",
+            )
 
     def apply(self, plan: Plan, progress: Progress) -> None:
         """Converge to the plan; see `archlab.targets.base.Target`.
@@ -73,6 +87,9 @@ class KubeTarget:
         self._namespace()
         self._keys()
         files = {**desired_files(self.folder), GATEWAY_PLAN: self._gateway_plan(plan)}
+        for unit, asked in requests(plan).items():
+            what = ", ".join(f"{count} {name}" for name, count in asked.items())
+            progress("devices", f"each of {plan.unit(unit).replicas} pods of {unit} asks for {what}")
         progress("start", f"helm release {self._release.name} in namespace {self.place.namespace}")
         chart, own = data_root("helm") / "archlab", self.folder.root / OWN_VALUES
         self._release.upgrade(chart, values(plan, self.place, files), more=own)
@@ -312,6 +329,12 @@ class KubeTarget:
             raise UnavailableError(
                 f"Control does not answer at {url} ({getattr(error, 'reason', error)}).", "See: archlab status"
             ) from None
+
+    def _offered(self) -> set[str]:
+        """Device resources that some node has, healthy or not."""
+        nodes = self._api.items("/api/v1/nodes")
+        found = [entry for node in nodes for entry in node["status"]["capacity"].items()]
+        return {name for name, count in found if is_device(name) and int(count)}
 
     def _pods(self) -> list[Object]:
         return self._api.items(self._api.inside("pods"))

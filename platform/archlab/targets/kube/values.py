@@ -7,6 +7,7 @@ from typing import Any
 from archlab.settings import LabFolder
 from archlab.spec.lab import KubePlace
 from archlab.spec.plan import Plan, Role, Unit
+from archlab.targets.kube.pod_devices import requests
 
 KEYS_SECRET = "archlab-keys"  # noqa: S105 a name
 GATEWAY_PLAN = "gateway/plan.json"
@@ -24,7 +25,11 @@ def values(plan: Plan, place: KubePlace, files: dict[str, str]) -> dict[str, Any
         plan: units become pools of servers; the gateway's replicas are its own.
         place: images and the node port.
         files: what control starts with.
+
+    Raises:
+        PlacementError: pods can't be placed on devices as the plan places replicas.
     """
+    asked = requests(plan)
     gateway: dict[str, Any] = {"replicas": plan.unit("gateway").replicas}
     if place.node_port:
         gateway["service"] = {"nodePort": place.node_port}
@@ -32,7 +37,7 @@ def values(plan: Plan, place: KubePlace, files: dict[str, str]) -> dict[str, Any
         "lab": {"name": plan.lab, "keysSecret": KEYS_SECRET, "files": files},
         "images": {"platform": _image(place.image), "serving": _image(place.serving_image)},
         "gateway": gateway,
-        "units": {unit.name: _unit(unit) for unit in plan.units if unit.role is Role.SERVER},
+        "units": {unit.name: _unit(unit, asked.get(unit.name, {})) for unit in plan.units if unit.role is Role.SERVER},
     }
 
 
@@ -42,14 +47,15 @@ def desired_files(folder: LabFolder) -> dict[str, str]:
     return {name: path.read_text() for name, path in found.items() if path.is_file()}
 
 
-def _unit(unit: Unit) -> dict[str, Any]:
-    return {
+def _unit(unit: Unit, devices: dict[str, int]) -> dict[str, Any]:
+    made: dict[str, Any] = {
         "replicas": unit.replicas,
         "pool": unit.pool,
         "runtime": unit.runtime or "uvicorn",
         "serves": unit.serves or "onnx",
         "team": unit.team,
     }
+    return {**made, "devices": devices} if devices else made
 
 
 def _image(name: str) -> dict[str, str]:

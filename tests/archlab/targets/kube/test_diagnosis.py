@@ -52,6 +52,18 @@ def test_a_pending_pod_says_what_the_scheduler_said_and_may_still_go() -> None:
     assert not found.lasting
 
 
+def test_a_pod_without_a_device_is_told_where_to_look_and_is_in_no_trouble_while_another_gives_one_back() -> None:
+    said = "0/1 nodes are available: 1 Insufficient nvidia.com/gpu."
+    waits = pod(conditions=[{"type": "PodScheduled", "status": "False", "message": said}])
+    (found,) = troubles([], [waits])
+    assert said in found.what
+    assert "archlab cluster status" in found.remedy
+    assert "archlab cluster install" in found.remedy
+    leaving = pod()
+    leaving["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+    assert troubles([], [waits, leaving]) == []
+
+
 def test_one_restart_is_no_trouble_and_a_second_is() -> None:
     once = container(restarts=1, exitCode=1, reason="Error")
     twice = container(restarts=2, exitCode=1, reason="Error")

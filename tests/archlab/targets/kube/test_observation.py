@@ -45,6 +45,13 @@ def test_replicas_are_numbered_by_age_and_those_that_miss_are_stopped() -> None:
     assert found[1].detail == "online-a on node-1"
 
 
+def test_what_a_pod_holds_is_shown() -> None:
+    holds = pod("online-a", "online")
+    holds["spec"]["containers"] = [{"resources": {"limits": {"cpu": "1", "nvidia.com/gpu": "1"}}}]
+    found = observation(PLAN, [holds], []).replicas
+    assert found[1].detail == "online-a on node-1 with 1 nvidia.com/gpu"
+
+
 def test_jobs_are_no_replicas_and_other_units_are_shown() -> None:
     found = observation(PLAN, [pod("job-train-x", "job-train"), pod("opa-1", "opa")], []).replicas
     assert [r.unit for r in found] == ["control", "online", "online", "opa"]

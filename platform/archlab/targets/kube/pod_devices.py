@@ -1,0 +1,78 @@
+"""What the pods of a unit ask for, that a plan places models on devices for. Pure.
+
+Pods of a Deployment are all alike, and Kubernetes knows devices as names and numbers. So every pod of a unit asks for
+the devices that the unit's first replica has models on, and the kubelet chooses which cards these are.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from archlab.errors import PlacementError
+from archlab.spec.devices import DevicePlacement, DevicePlan
+from archlab.spec.plan import Plan, Role
+from archlab.targets.devices import document
+
+GPU = "nvidia.com/gpu"
+SLICE = "nvidia.com/mig-"
+"""Followed by the profile (NVIDIA k8s-device-plugin, MIG support, strategy `mixed`)."""
+
+
+def requests(plan: Plan) -> dict[str, dict[str, int]]:
+    """Device resources of each pod, per unit that has any.
+
+    Raises:
+        PlacementError: pods can't be placed as the plan places replicas; says why, and what can be asked for.
+    """
+    if plan.devices is None:
+        return {}
+    _check(plan.devices)
+    servers = [unit.name for unit in plan.units if unit.role is Role.SERVER]
+    return {unit: asked for unit in servers if (asked := _first(plan.devices, unit))}
+
+
+def pod_document(plan: Plan, unit: str) -> dict[str, Any] | None:
+    """Devices document of every pod of a unit; None for a unit without devices.
+
+    Each device has a `resource` more: the server puts the card that its pod holds in the place of the planned one.
+    """
+    if plan.devices is None or not _first(plan.devices, unit):
+        return None
+    made = document(plan.devices, unit, 0)
+    named = {placed.slice or placed.device: resource(plan.devices, placed) for placed in plan.devices.placements}
+    return {**made, "devices": [{**entry, "resource": named[entry["name"]]} for entry in made["devices"]]}
+
+
+def resource(plan: DevicePlan, placed: DevicePlacement) -> str:
+    """The extended resource that a place is handed out as."""
+    parts = plan.device(placed.device).slices
+    return next((f"{SLICE}{part.profile}" for part in parts if part.name == placed.slice), GPU)
+
+
+def _first(plan: DevicePlan, unit: str) -> dict[str, int]:
+    own = {(p.device, p.slice): p for p in plan.placements if (p.unit, p.replica) == (unit, 0)}
+    return dict(sorted(Counter(resource(plan, placed) for placed in own.values()).items()))
+
+
+def _check(plan: DevicePlan) -> None:
+    kinds: dict[str, set[str]] = {}
+    holders: dict[tuple[str, str], dict[tuple[str, int], str]] = {}
+    for placed in plan.placements:
+        kinds.setdefault(placed.model, set()).add(resource(plan, placed))
+        on = holders.setdefault((placed.device, placed.slice), {})
+        on[placed.unit, placed.replica] = placed.model
+    for model, found in kinds.items():
+        if len(found) > 1:
+            raise PlacementError(
+                f"{model} would need {' for one replica and '.join(sorted(found))} for another, but the pods of a unit "
+                "are all alike. Nothing was changed.",
+                f"Use one replica first (archlab set {model} replicas 1), or ask for a device class or a MIG profile.",
+            )
+    for (device, part), who in holders.items():
+        if len(who) > 1:
+            raise PlacementError(
+                f"{part or device} would be shared by {' and '.join(f'{u}-{r}' for u, r in sorted(who))}, but a card "
+                "is held by one pod. Nothing was changed.",
+                f"Ask for another device for {sorted(who.values())[-1]}: archlab devices shows what is free.",
+            )
