@@ -1,16 +1,19 @@
 """Which devices a pod holds: the kubelet chooses them, the device plugin tells by environment variables.
 
 A devices document for pods names with each device its `resource`; the device that the pod holds of it takes the
-planned one's place. Pure.
+planned one's place.
 """
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Mapping
 from typing import Any
 
 import orjson
+
+logger = logging.getLogger("archlab_serving")
 
 PREFIX = "ARCHLAB_DEVICE_"
 
@@ -38,6 +41,7 @@ def in_place(document: Mapping[str, Any], environment: Mapping[str, str]) -> dic
             held = left.setdefault(resource, of_resource(resource, environment))
             if not held:
                 lacking.add(planned["name"])
+                logger.warning("this pod holds no %s for %s: its models stay on the CPU", resource, planned["name"])
                 continue
             found = held.pop(0)
         names[planned["name"]] = found["name"]
