@@ -20,14 +20,9 @@ SLICE = "nvidia.com/mig-"
 
 
 def requests(plan: Plan) -> dict[str, dict[str, int]]:
-    """Device resources of each pod, per unit that has any.
-
-    Raises:
-        PlacementError: pods can't be placed as the plan places replicas; says why, and what can be asked for.
-    """
+    """Device resources of each pod, per unit that has any."""
     if plan.devices is None:
         return {}
-    _check(plan.devices)
     servers = [unit.name for unit in plan.units if unit.role is Role.SERVER]
     return {unit: asked for unit in servers if (asked := _first(plan.devices, unit))}
 
@@ -55,13 +50,21 @@ def _first(plan: DevicePlan, unit: str) -> dict[str, int]:
     return dict(sorted(Counter(resource(plan, placed) for placed in own.values()).items()))
 
 
-def _check(plan: DevicePlan) -> None:
+def check(plan: Plan) -> None:
+    """Let a plan pass only if alike pods can hold what it places.
+
+    Raises:
+        PlacementError: they can't; says why, and what can be asked for.
+    """
+    if plan.devices is not None:
+        _one_kind(plan.devices)
+        _one_pod(plan.devices)
+
+
+def _one_kind(plan: DevicePlan) -> None:
     kinds: dict[str, set[str]] = {}
-    holders: dict[tuple[str, str], dict[tuple[str, int], str]] = {}
     for placed in plan.placements:
         kinds.setdefault(placed.model, set()).add(resource(plan, placed))
-        on = holders.setdefault((placed.device, placed.slice), {})
-        on[placed.unit, placed.replica] = placed.model
     for model, found in kinds.items():
         if len(found) > 1:
             raise PlacementError(
@@ -69,6 +72,12 @@ def _check(plan: DevicePlan) -> None:
                 "are all alike. Nothing was changed.",
                 f"Use one replica first (archlab set {model} replicas 1), or ask for a device class or a MIG profile.",
             )
+
+
+def _one_pod(plan: DevicePlan) -> None:
+    holders: dict[tuple[str, str], dict[tuple[str, int], str]] = {}
+    for placed in plan.placements:
+        holders.setdefault((placed.device, placed.slice), {})[placed.unit, placed.replica] = placed.model
     for (device, part), who in holders.items():
         if len(who) > 1:
             raise PlacementError(

@@ -7,7 +7,7 @@ from typing import Any
 from archlab.settings import LabFolder
 from archlab.spec.lab import KubePlace
 from archlab.spec.plan import Plan, Role, Unit
-from archlab.targets.kube.pod_devices import requests
+from archlab.targets.kube.pod_devices import check, requests
 
 KEYS_SECRET = "archlab-keys"  # noqa: S105 a name
 GATEWAY_PLAN = "gateway/plan.json"
@@ -29,6 +29,7 @@ def values(plan: Plan, place: KubePlace, files: dict[str, str]) -> dict[str, Any
     Raises:
         PlacementError: pods can't be placed on devices as the plan places replicas.
     """
+    check(plan)
     asked = requests(plan)
     gateway: dict[str, Any] = {"replicas": plan.unit("gateway").replicas}
     if place.node_port:

@@ -18,7 +18,7 @@ from archlab.spec.devices import MIB, DeclaredDevice, DeclaredSlices, Gain
 from archlab.spec.lab import KubePlace
 from archlab.spec.plan import Plan, Role, Unit
 from archlab.spec.release import ReleaseFeed
-from archlab.targets.kube.pod_devices import pod_document, requests
+from archlab.targets.kube.pod_devices import check, pod_document, requests
 from archlab.targets.kube.values import values
 from archlab_device_plugin.devices import Device as DeviceOfPlugin
 from archlab_serving.devices import parse
@@ -48,6 +48,7 @@ def plan(*needs: Need, cards: Sequence[DeclaredDevice] = (*L4, A100)) -> Plan:
 
 
 def test_every_pod_asks_for_what_the_first_replica_needs() -> None:
+    check(plan(need("a", 2, "nvidia-l4")))
     assert requests(plan(need("a", 2, "nvidia-l4"))) == {"online": {"nvidia.com/gpu": 1}}
     assert requests(plan(need("a", 1, "1g.5gb"), need("b", 1, "1g.5gb"))) == {"online": {"nvidia.com/mig-1g.5gb": 2}}
 
@@ -65,13 +66,13 @@ def test_a_plan_without_placements_asks_for_nothing() -> None:
 
 def test_replicas_on_different_kinds_of_device_are_refused() -> None:
     with pytest.raises(PlacementError, match=r"nvidia.com/gpu .* nvidia.com/mig-1g.5gb .* all alike") as refused:
-        requests(plan(need("a", 2), cards=(L4[0], A100)))
+        check(plan(need("a", 2), cards=(L4[0], A100)))
     assert "archlab set a replicas 1" in refused.value.remedy
 
 
 def test_a_card_shared_by_pods_of_two_units_is_refused() -> None:
     with pytest.raises(PlacementError, match="l4-0 would be shared by online-0 and other-0"):
-        requests(plan(need("a", 1, "nvidia-l4"), need("b", 1, "nvidia-l4", "other")))
+        check(plan(need("a", 1, "nvidia-l4"), need("b", 1, "nvidia-l4", "other")))
 
 
 def test_the_chart_is_told_and_units_without_devices_are_as_before() -> None:
