@@ -22,16 +22,24 @@ import pytest
 from archlab.control.published import Published
 from archlab.files import write_atomic, write_model
 from archlab.identity import PLATFORM, mint
+from archlab.plan.inventory import inventory
+from archlab.plan.placement import Need, place
 from archlab.settings import LabFolder
+from archlab.spec.devices import DeclaredDevice, DevicePlan, Gain
+from archlab.spec.plan import Plan
 from archlab.spec.release import FeatureSnapshot, ReleaseFeed, ViewSnapshot
 from archlab.spec.scenario import User
 from archlab_serving import sidecar
+from archlab_serving.devices import Assignment, Device, Devices, parse
 from archlab_serving.sidecar import Mirror, Settings, Shipper, SyncError
 from control_process import START
 
 POD = User(name="replica", team="platform", roles=("replica",))
 VIEWER = User(name="eve", team="operations", roles=("viewer",))
 START_WITHIN_S = 60.0
+CARD = {"name": "l4-1", "uuid": "emulated-n-l4-1", "product": "NVIDIA L4", "profile": "", "memory_bytes": 900 << 20}
+HELD = {"ARCHLAB_DEVICE_NVIDIA_COM_GPU_INFO": json.dumps([{**CARD, "basis": "emulated"}])}
+"""What the device plugin tells a container that holds a card."""
 
 
 @pytest.fixture
@@ -156,6 +164,33 @@ def test_control_hears_which_plan_a_gateway_has_in_force(base: str, folder: LabF
         mirror.follow(0)
         found = operator.get("/sync/gateway/applied").json()
     assert found["replicas"][0]["applied"] == found["digest"] == mirror.digest
+
+
+def test_a_pods_devices_come_change_and_go_with_the_plan(base: str, folder: LabFolder, tmp_path: Path) -> None:
+    mirror, copy = _mirror(base, folder, tmp_path), tmp_path / "lab" / "devices.json"
+    plan = Plan.model_validate_json(folder.plan.read_bytes())
+    mirror.follow(0)
+    assert not copy.exists()
+    server = Devices(copy)
+    for mib in (100, 200):
+        write_model(folder.plan, plan.model_copy(update={"devices": _placed(mib)}))
+        assert mirror.follow(20)
+        server.read()
+        assert server.placements.devices == (), "this process holds no card"
+        assert parse(copy.read_bytes(), HELD).of("a") == Assignment(_card(), mib << 20)
+    write_model(folder.plan, plan)
+    assert mirror.follow(20)
+    assert not copy.exists()
+
+
+def _placed(mib: int) -> DevicePlan:
+    gains = Gain(gains=True, basis="measured", because="it multiplies matrices")
+    card = DeclaredDevice(name="l4-0", device_class="nvidia-l4", product="NVIDIA L4", memory_mib=1_000)
+    return place([Need("a", "ops", "online", 1, mib << 20, gain=gains)], inventory([card], ()))
+
+
+def _card() -> Device:
+    return Device("l4-1", "emulated-n-l4-1", "NVIDIA L4", "emulated", 0, 900 << 20)
 
 
 def test_a_log_arrives_whole_and_once_whatever_is_sent_again(base: str, folder: LabFolder, tmp_path: Path) -> None:

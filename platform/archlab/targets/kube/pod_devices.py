@@ -7,12 +7,15 @@ the devices that the unit's first replica has models on, and the kubelet chooses
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from archlab.errors import PlacementError
 from archlab.spec.devices import DevicePlacement, DevicePlan
 from archlab.spec.plan import Plan, Role
 from archlab.targets.devices import document
+from archlab.targets.kube.api import Object
+from archlab.targets.kube.cluster_state import is_device
 
 GPU = "nvidia.com/gpu"
 SLICE = "nvidia.com/mig-"
@@ -59,6 +62,34 @@ def check(plan: Plan) -> None:
     if plan.devices is not None:
         _one_kind(plan.devices)
         _one_pod(plan.devices)
+
+
+def added(before: Plan, after: Plan) -> set[str]:
+    """Resources that some pod asks for by `after` and none did by `before`."""
+    old, new = ({name for asked in requests(plan).values() for name in asked} for plan in (before, after))
+    return new - old
+
+
+def check_offered(resources: Collection[str], nodes: Iterable[Object] | None, scenario: str) -> None:
+    """Let resources pass of which some node has a healthy one, held or not: what is held may become free.
+
+    Args:
+        resources: what pods are to ask for.
+        nodes: as the API shows them; None where that is not known, which lets everything pass.
+        scenario: whose devices the cluster may be told to offer.
+
+    Raises:
+        PlacementError: no node has any; names the command that brings emulated ones.
+    """
+    if nodes is None:
+        return
+    found = [entry for node in nodes for entry in node["status"]["allocatable"].items()]
+    offered = {name for name, count in found if is_device(name) and int(count)}
+    if lacking := sorted(set(resources) - offered):
+        raise PlacementError(
+            f"No node of the cluster offers a healthy {lacking[0]}. Nothing was changed.",
+            f"Emulated devices: archlab cluster install --devices {scenario}; what there is: archlab cluster status",
+        )
 
 
 def _one_kind(plan: DevicePlan) -> None:

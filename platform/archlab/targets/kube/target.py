@@ -16,7 +16,6 @@ from archlab.errors import (
     ArchlabError,
     LabStateError,
     NotFoundError,
-    PlacementError,
     RefusedError,
     TargetError,
     UnavailableError,
@@ -30,11 +29,10 @@ from archlab.spec.scenario import User
 from archlab.targets import logs
 from archlab.targets.base import OnEvent
 from archlab.targets.kube.api import Api, Object
-from archlab.targets.kube.cluster_state import is_device
 from archlab.targets.kube.helm import Release
 from archlab.targets.kube.jobs import Runner
 from archlab.targets.kube.observation import observation
-from archlab.targets.kube.pod_devices import check, requests
+from archlab.targets.kube.pod_devices import added, check, check_offered, requests
 from archlab.targets.kube.rollout import APPS, Rollout
 from archlab.targets.kube.values import GATEWAY_PLAN, KEYS_SECRET, desired_files, values
 from archlab.targets.processes import JOB_PREFIX
@@ -71,15 +69,8 @@ class KubeTarget:
     def accept(self, before: Plan, after: Plan) -> None:
         """What pods can ask for, and some node offers; see `archlab.targets.base.Target`."""
         check(after)
-        known = {name for asked in requests(before).values() for name in asked}
-        new = {name for asked in requests(after).values() for name in asked} - known
-        offered = self._offered() if new else None
-        if offered is not None and (lacking := sorted(new - offered)):
-            raise PlacementError(
-                f"No node of the cluster offers a healthy {lacking[0]}. Nothing was changed.",
-                f"Emulated devices: archlab cluster install --devices {after.scenario}; what there is: "
-                "archlab cluster status",
-            )
+        if new := added(before, after):
+            check_offered(new, self._nodes(), after.scenario)
 
     def apply(self, plan: Plan, progress: Progress) -> None:
         """Converge to the plan; see `archlab.targets.base.Target`.
@@ -332,14 +323,12 @@ class KubeTarget:
                 f"Control does not answer at {url} ({getattr(error, 'reason', error)}).", "See: archlab status"
             ) from None
 
-    def _offered(self) -> set[str] | None:
-        """Device resources of which some node has a healthy one; None for a user who may not look at nodes."""
+    def _nodes(self) -> list[Object] | None:
+        """None for a user who may not look at them."""
         try:
-            nodes = self._api.items("/api/v1/nodes")
+            return self._api.items("/api/v1/nodes")
         except RefusedError:
             return None
-        found = [entry for node in nodes for entry in node["status"]["allocatable"].items()]
-        return {name for name, count in found if is_device(name) and int(count)}
 
     def _pods(self) -> list[Object]:
         return self._api.items(self._api.inside("pods"))

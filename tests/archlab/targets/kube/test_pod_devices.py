@@ -18,7 +18,7 @@ from archlab.spec.devices import MIB, DeclaredDevice, DeclaredSlices, Gain
 from archlab.spec.lab import KubePlace
 from archlab.spec.plan import Plan, Role, Unit
 from archlab.spec.release import ReleaseFeed
-from archlab.targets.kube.pod_devices import check, pod_document, requests
+from archlab.targets.kube.pod_devices import added, check, check_offered, pod_document, requests
 from archlab.targets.kube.values import values
 from archlab_device_plugin.devices import Device as DeviceOfPlugin
 from archlab_serving.devices import parse
@@ -43,7 +43,7 @@ def need(model: str, replicas: int = 1, wanted: str = "on", unit: str = "online"
 
 def plan(*needs: Need, cards: Sequence[DeclaredDevice] = (*L4, A100)) -> Plan:
     placed = place(needs, inventory(cards, ()))
-    assert all(said.outcome.value == "placed" for said in placed.explanations), placed.explanations
+    assert all(said.outcome.value != "refused" for said in placed.explanations), placed.explanations
     return Plan(lab="lab", scenario="s", seed=1, units=UNITS, routes=(), reservations=(), devices=placed)
 
 
@@ -73,6 +73,24 @@ def test_replicas_on_different_kinds_of_device_are_refused() -> None:
 def test_a_card_shared_by_pods_of_two_units_is_refused() -> None:
     with pytest.raises(PlacementError, match="l4-0 would be shared by online-0 and other-0"):
         check(plan(need("a", 1, "nvidia-l4"), need("b", 1, "nvidia-l4", "other")))
+
+
+def test_only_what_is_new_is_looked_for_on_the_nodes() -> None:
+    cpu, card = plan(need("a", wanted="off", unit="online")), plan(need("a", 1, "nvidia-l4"))
+    assert added(cpu, card) == {"nvidia.com/gpu"}
+    assert added(card, card) == set()
+    assert added(card, cpu) == set()
+
+
+@pytest.mark.parametrize("allocatable", [{}, {"nvidia.com/gpu": "0"}, {"nvidia.com/mig-1g.5gb": "4"}])
+def test_a_resource_that_no_node_offers_is_refused_with_how_to_get_it(allocatable: dict[str, str]) -> None:
+    node = {"status": {"allocatable": {"cpu": "2", "memory": "4Gi", **allocatable}}}
+    with pytest.raises(PlacementError, match=r"offers a healthy nvidia.com/gpu") as refused:
+        check_offered({"nvidia.com/gpu"}, [node], "ten-models")
+    assert "archlab cluster install --devices ten-models" in refused.value.remedy
+    other = {"status": {"allocatable": {"nvidia.com/gpu": "1"}}}
+    check_offered({"nvidia.com/gpu"}, [node, other], "ten-models")
+    check_offered({"nvidia.com/gpu"}, None, "ten-models")
 
 
 def test_the_chart_is_told_and_units_without_devices_are_as_before() -> None:
