@@ -49,8 +49,20 @@ def restore(folder: LabFolder) -> None:
         shutil.rmtree(folder.root / name, ignore_errors=True)
     for name in PARTS:
         if (folder.start / name).is_dir():
-            # a volume may be mounted at its place
-            shutil.copytree(folder.start / name, folder.root / name, symlinks=True, dirs_exist_ok=True)
+            _put_back(folder.start / name, folder.root / name)
+
+
+def _put_back(saved: Path, place: Path) -> None:
+    """Fill a folder with what was saved of it.
+
+    A volume may be mounted there: then it can be neither replaced nor given the times and rights of the saved one.
+    """
+    place.mkdir(parents=True, exist_ok=True)
+    for entry in saved.iterdir():
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.copytree(entry, place / entry.name, symlinks=True, dirs_exist_ok=True)
+        else:
+            shutil.copy2(entry, place / entry.name, follow_symlinks=False)
 
 
 def _copy(source: str, target: str) -> str:

@@ -35,3 +35,20 @@ def test_reset_returns_databases_and_files(tmp_path: Path) -> None:
         assert reader.execute("select x from t").fetchall() == [(1,)]
     assert (folder.releases / "feed.json").read_text() == "start"
     assert not folder.predictions.exists()
+
+
+def test_a_folder_in_its_place_gets_its_content_back_and_keeps_its_own_rights(tmp_path: Path) -> None:
+    """A volume's root belongs to somebody else, who alone may change its rights and times."""
+    folder = LabFolder(tmp_path / "lab")
+    (folder.root / "registry" / "artifacts").mkdir(parents=True)
+    (folder.root / "registry" / "artifacts" / "model.onnx").write_bytes(b"model")
+    snapshot.save(folder)
+    (folder.start / "registry").chmod(0o700)
+    (folder.start / "registry" / "artifacts").chmod(0o700)
+    snapshot.restore(folder)
+    fresh = tmp_path / "fresh"
+    fresh.mkdir()
+    restored = folder.root / "registry"
+    assert restored.stat().st_mode == fresh.stat().st_mode
+    assert (restored / "artifacts").stat().st_mode & 0o777 == 0o700
+    assert (restored / "artifacts" / "model.onnx").read_bytes() == b"model"
