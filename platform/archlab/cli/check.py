@@ -81,7 +81,7 @@ def _keep(made: Content, takes: tuple[Take, ...]) -> None:
 
 
 def _usual(made: Content) -> tuple[int, ...]:
-    """The recorded seeds; without a recording, the two whose variants differ most."""
+    """The recorded seeds; without a recording, a few whose variants differ in every choice."""
     from archlab.errors import ArchlabError
     from archlab.grading.proof import checking, recording
 

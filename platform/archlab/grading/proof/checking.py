@@ -26,6 +26,9 @@ RULE_VARIANTS = 4
 VARIANTS = 24
 """Enough for every decision to come out in more ways than one."""
 
+MEASURING = ("archlab clock", "archlab sweep", "archlab outage")
+"""Commands that show what is, and change no design."""
+
 
 @dataclass(frozen=True, slots=True)
 class Content:
@@ -119,9 +122,9 @@ def _has(take: Take, question: Question, reference: Solutions) -> bool:
 
 
 def _commands(made: Content, question: Question, takes: Sequence[Take]) -> tuple[str, ...]:
-    """What a script did beyond letting time pass and looking."""
+    """What a script did beyond letting time pass, measuring and looking: a question may say how to measure."""
     ran = next((t.solved[question.id].commands for t in takes if question.id in t.solved), ())
-    return tuple(c for c in ran if c not in made.solutions.prepare and not c.startswith("archlab clock"))
+    return tuple(c for c in ran if c not in made.solutions.prepare and not c.startswith(MEASURING))
 
 
 def _variants(scenario: Scenario, takes: Sequence[Take], seeds: int, progress: Progress) -> list[list[Take]]:
@@ -135,8 +138,10 @@ def _variants(scenario: Scenario, takes: Sequence[Take], seeds: int, progress: P
     return list(made.values())
 
 
-def apart(scenario: Scenario, variants: int = VARIANTS) -> tuple[int, int]:
-    """The two seeds, from 1 on, whose variants have the most choices that differ; the lowest of them.
+def apart(scenario: Scenario, variants: int = VARIANTS) -> tuple[int, ...]:
+    """Few seeds, from 1 on, over which every choice differs that differs at all.
+
+    The two whose variants differ in the most choices come first; then those that add a choice still the same in all.
 
     Args:
         scenario: as written.
@@ -144,11 +149,14 @@ def apart(scenario: Scenario, variants: int = VARIANTS) -> tuple[int, int]:
     """
     chosen = {seed: resolve(scenario, seed)[1].chosen for seed in range(1, variants + 1)}
 
-    def differing(pair: tuple[int, int]) -> int:
-        one, other = (chosen[seed] for seed in pair)
-        return sum(one[name] != other[name] for name in one)
+    def differing(seeds: tuple[int, ...]) -> set[str]:
+        return {name for name in chosen[1] if any(chosen[s][name] != chosen[seeds[0]][name] for s in seeds)}
 
-    return max(itertools.combinations(chosen, 2), key=differing)
+    taken: tuple[int, ...] = max(itertools.combinations(chosen, 2), key=lambda pair: len(differing(pair)))
+    possible = differing(tuple(chosen))
+    while differing(taken) != possible:
+        taken = max(((*taken, seed) for seed in chosen), key=lambda seeds: len(differing(seeds)))
+    return taken
 
 
 def _recast(take: Take, scenario: Scenario, seed: int) -> Take:
