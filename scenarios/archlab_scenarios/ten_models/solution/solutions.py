@@ -11,6 +11,7 @@ import json
 import math
 import re
 from collections.abc import Generator
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -205,6 +206,10 @@ def _hours(seconds: float) -> str:
     return f"{int(seconds // 3600)}h"
 
 
+WEAKER_DAY = Fraction(1, 4)
+"""Of the value that a day brings, what another may lack."""
+
+
 def cheaper_and_fresh(evidence: Evidence, _variant: Variant) -> Script:
     """Two models move, as often as their callers ask; whoever stays and can't pay for two replicas keeps one."""
     day = _day(evidence)
@@ -213,7 +218,9 @@ def cheaper_and_fresh(evidence: Evidence, _variant: Variant) -> Script:
         yield f"archlab set {name} mode batch"
     for model in evidence.scenario.models:
         stays = model.mode is Mode.ONLINE and model.name not in ("flight-time", "airport-congestion")
-        if stays and model.replicas > 1 and _score(day, model.name).net_nanousd < 0:
+        score = _score(day, model.name)
+        # what is earned must stay above the cost on a weaker day too
+        if stays and model.replicas > 1 and score.net_nanousd < WEAKER_DAY * score.value_nanousd:
             yield f"archlab set {model.name} replicas 1"
     yield "archlab clock advance 1d"
 
