@@ -110,8 +110,11 @@ class Engine:
         call = call or self.call()
         try:
             made = self._at_once(query, parse, render, call)
+        except ServingError as error:
+            self._failed(query, call, error)
+            raise
         except Exception as error:
-            raise self._failed(query, call, error) from error
+            raise self._unexpected(query, call, error) from error
         if made is not None:
             self._answered(query, call)
         return made
@@ -130,8 +133,11 @@ class Engine:
             return made
         try:
             made = await self._infer(query, parse, render, call)
+        except ServingError as error:
+            self._failed(query, call, error)
+            raise
         except Exception as error:
-            raise self._failed(query, call, error) from error
+            raise self._unexpected(query, call, error) from error
         self._answered(query, call)
         return made
 
@@ -144,14 +150,17 @@ class Engine:
         if query.shadow:
             self._shadows.labels(query.model, call.metrics.version, "200").inc()
 
-    def _failed(self, query: Query, call: Call, error: Exception) -> ServingError:
-        """Counts and records the failure; returns what the caller is told."""
-        if not isinstance(error, ServingError):
-            logger.error("model %s could not answer", query.model, exc_info=error)
-            error = ServingError(f"model {query.model!r}: {type(error).__name__} in the server: {error}")
+    def _failed(self, query: Query, call: Call, error: ServingError) -> None:
+        """Counts and records the failure."""
         call.end(error.status)
         self._record_failure(query, call, error.status)
-        return error
+
+    def _unexpected(self, query: Query, call: Call, error: Exception) -> ServingError:
+        """Counts, records and logs it; returns what the caller is told."""
+        logger.error("model %s could not answer", query.model, exc_info=error)
+        told = ServingError(f"model {query.model!r}: {type(error).__name__} in the server: {error}")
+        self._failed(query, call, told)
+        return told
 
     def _at_once(
         self,
