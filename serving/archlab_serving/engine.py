@@ -101,8 +101,8 @@ class Engine:
     ) -> Made | None:
         """One answer, where nothing has to be waited for; None, and nothing counted, where something has.
 
-        That is a columnar model in memory whose inference is short and never batched, as most requests' is: without
-        coroutines and tasks they cost a third less.
+        That is a columnar model in memory whose inference is short and not batched, or that nobody else asks now:
+        without coroutines and tasks most requests cost a third less.
 
         Raises:
             ServingError: the request can't be answered; it is counted already.
@@ -178,7 +178,7 @@ class Engine:
             return None
         file, release = served.file, served.release
         backend = file.backend
-        if type(backend) is not OnnxModel or not release.columns or not self._execution.is_direct(backend, 1):
+        if type(backend) is not OnnxModel or not release.columns or not self._execution.may_run_at_once(backend):
             return None
         call.metrics = served.metrics
         with file:
@@ -187,7 +187,7 @@ class Engine:
                 return None
             parameters = _provenance(release, snapshot.sequence)
             inputs = self._assembled(served, request, parameters)
-            if not self._execution.is_direct(backend, len(inputs.matrix)):
+            if not self._execution.take_at_once(backend, len(inputs.matrix), call.metrics.tally):
                 return None
             outputs = [Output(PREDICTION.name, PREDICTION.datatype, backend.predict(inputs.matrix))]
             return self._rendered(query, request, release, parameters, outputs, inputs.keys, snapshot, render, call)

@@ -46,6 +46,16 @@ class Execution:
         """Whether so many rows are so quick that they never wait for anything."""
         return rows <= model.inline_rows and not (model.batching_gains and self._batching)
 
+    def may_run_at_once(self, model: OnnxModel) -> bool:
+        """Whether a request of one row would run at once if it came now."""
+        if not model.inline_rows:
+            return False
+        return not (model.batching_gains and self._batching) or model.lane is None or model.lane.is_free
+
+    def take_at_once(self, model: OnnxModel, rows: int, tally: Tally) -> bool:
+        """Whether so many rows may be run now, on the event loop's thread; whoever is told so must run them."""
+        return self.is_direct(model, rows) or (model.lane or self._lane(model, tally)).alone(rows)
+
     async def run(
         self,
         model: OnnxModel,
@@ -66,13 +76,10 @@ class Execution:
             DeadlineError: the time was up in the queue.
             CallerGoneError: the caller hung up in the queue.
         """
-        if self.is_direct(model, rows):
-            return model.run(feeds)
-        lane = model.lane or self._lane(model, call.metrics.tally)
-        if lane.alone(rows):
+        if self.take_at_once(model, rows, call.metrics.tally):
             return model.run(feeds)
         ask = Ask(model.run, feeds, rows, form(feeds, rows), deadline, gone)
-        lane.join(ask)
+        (model.lane or self._lane(model, call.metrics.tally)).join(ask)
         call.pause()
         try:
             computed = await ask.answered

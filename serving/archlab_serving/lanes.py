@@ -63,9 +63,14 @@ class Lane:
         self._timer: asyncio.TimerHandle | None = None
         self._wakes = 0.0
 
+    @property
+    def is_free(self) -> bool:
+        """Whether nobody is here, and nobody had company in the turn before."""
+        return not (self._running or self._queue or self._turn or self._crowded)
+
     def alone(self, rows: int) -> bool:
         """Whether a request may run at once on the event loop's thread: it is short, and nobody else is here."""
-        if rows > self._inline_rows or self._running or self._queue or self._turn or self._crowded:
+        if rows > self._inline_rows or not self.is_free:
             return False
         self._open_turn()
         self._arrivals = 1

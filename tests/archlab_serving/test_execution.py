@@ -82,6 +82,22 @@ async def test_a_costly_model_is_asked_for_several_at_once(execution: Execution,
     assert sum(figures.tally.batch_rows.counts) < 16
 
 
+async def test_a_lone_request_of_a_costly_model_runs_at_once(execution: Execution, figures: ModelMetrics) -> None:
+    model = OnnxModel(network(COLUMNS, WIDE), COLUMNS, threads=1, inline_ms=1000.0)
+    assert execution.may_run_at_once(model)
+    assert execution.take_at_once(model, 1, figures.tally)
+    assert not execution.may_run_at_once(model), "another one in the same turn of the event loop"
+    assert not execution.take_at_once(model, 1, figures.tally)
+    await asyncio.sleep(0)
+    assert execution.may_run_at_once(model)
+    assert not execution.take_at_once(model, model.inline_rows + 1, figures.tally)
+
+
+async def test_what_never_runs_at_once(execution: Execution) -> None:
+    model = OnnxModel(network(COLUMNS, WIDE), COLUMNS, threads=1, inline_ms=0.0)
+    assert not execution.may_run_at_once(model)
+
+
 async def test_the_calls_get_the_whole_time_of_the_batch(execution: Execution, figures: ModelMetrics) -> None:
     model = OnnxModel(network(COLUMNS, WIDE), COLUMNS, threads=1, inline_ms=1.0)
     calls = [Call(figures) for _ in range(8)]
