@@ -58,22 +58,28 @@ def own() -> Environment:
     return Environment("archlab", Path(sys.executable))
 
 
-def ensure(name: str, say: Callable[[str], None], folder: Path = PEERS) -> Environment:
+def ensure(
+    name: str, say: Callable[[str], None], folder: Path = PEERS, *, requirements: Sequence[str] = ()
+) -> Environment:
     """The peer's environment, made or made anew when it isn't there with these pins; by one process at a time.
+
+    Args:
+        requirements: the pins of something that is no peer.
 
     Raises:
         NotBuiltError: uv is missing or the packages can't be installed; carries the last words.
     """
     place = folder / name
     environment = Environment(name, place / "bin" / "python")
-    wanted = {"requirements": list(REQUIREMENTS[name]), "python": sys.version.split()[0]}
+    pins = requirements or REQUIREMENTS[name]
+    wanted = {"requirements": list(pins), "python": sys.version.split()[0]}
     with _alone(folder, name):
         if environment.python.exists() and _stamp(place) == wanted:
             return environment
-        say(f"building {place} ({', '.join(REQUIREMENTS[name])}) ...")
+        say(f"building {place} ({', '.join(pins)}) ...")
         _uv("venv", "--quiet", "--clear", "--python", sys.executable, str(place))
         # Compiled now, so that no start-up is measured that compiles.
-        _uv("pip", "install", "--quiet", "--compile-bytecode", "--python", str(environment.python), *REQUIREMENTS[name])
+        _uv("pip", "install", "--quiet", "--compile-bytecode", "--python", str(environment.python), *pins)
         (place / _STAMP).write_text(json.dumps(wanted))
     return environment
 

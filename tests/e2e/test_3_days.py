@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import csv
 import signal
 import subprocess
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 
 from archlab.lab import Lab
@@ -120,3 +123,29 @@ def test_an_interrupted_advance_continues_where_it_stopped(cli: Cli, fresh: Lab)
         _advance(cli, f"{int(left.total_seconds() // 60)}m")
     assert clock(fresh) == start + timedelta(hours=6)
     assert cli.json("cost")["agrees"]
+
+
+def test_teams_pay_the_whole_bill_whatever_the_rule(cli: Cli, lab: Lab) -> None:
+    _advance(cli, "1h")
+    total = cli.json("cost")["total_nanousd"]
+    by_rule = {rule: cli.json("cost", "--split", rule) for rule in ("even", "use", "peak")}
+    for found in by_rule.values():
+        assert sum(team["total"] for team in found["teams"]) + found["unallocated"] == total
+    assert len({str([team["total"] for team in found["teams"]]) for found in by_rule.values()}) == 3
+    refused = cli.run("cost", "--split", "size")
+    assert refused.returncode == 1
+    assert "even, use, peak" in refused.stderr
+
+
+def test_the_bill_leaves_as_focus(cli: Cli, lab: Lab, tmp_path: Path) -> None:
+    _advance(cli, "1h")
+    total = cli.json("cost")["total_nanousd"]
+    for name in ("bill.csv", "bill.parquet"):
+        cli.ok("cost", "--export", str(tmp_path / name))
+    with (tmp_path / "bill.csv").open() as file:
+        assert sum(int(row["x_CostNanoUsd"]) for row in csv.DictReader(file)) == total
+    rows = pq.read_table(tmp_path / "bill.parquet").to_pylist()
+    assert sum(row["BilledCost"] for row in rows) * 10**9 == total
+    refused = cli.run("cost", "--export", str(tmp_path / "bill.xlsx"))
+    assert refused.returncode == 1
+    assert ".csv" in refused.stderr

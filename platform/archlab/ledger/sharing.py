@@ -1,0 +1,104 @@
+"""Showback: what each team pays when what the platform shares is split among them, by one rule or another.
+
+A team is any that owns a line of a model. Shares are whole nano-dollars, and add up to exactly what is shared.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from enum import StrEnum
+from fractions import Fraction
+from itertools import pairwise
+from typing import NamedTuple
+
+from archlab.spec.base import NanoUsd
+from archlab.spec.money import Line, LineKind, Resource
+
+
+class Rule(StrEnum):
+    """How shared cost is split."""
+
+    EVEN = "even"
+    """Every team pays the same."""
+    USE = "use"
+    """By the cost of what a team's models used; what they reserved and left idle doesn't count."""
+    PEAK = "peak"
+    """By the most cores that a team's models held at once: the platform has to be built for the peak."""
+
+
+class Showback(NamedTuple):
+    """One team's bill, in nano-dollars."""
+
+    team: str
+    used: NanoUsd
+    idle: NanoUsd
+    shares: Mapping[Rule, NanoUsd]
+    """Of what is shared, by each rule."""
+
+    def total(self, rule: Rule) -> NanoUsd:
+        """Own lines and the share."""
+        return self.used + self.idle + self.shares[rule]
+
+
+class Split(NamedTuple):
+    """The whole bill: `sum(t.total(rule) for t in teams) + unallocated` is its total, whatever the rule."""
+
+    teams: tuple[Showback, ...]
+    shared: NanoUsd
+    """What was split: the lines that belong to no model."""
+    unallocated: NanoUsd
+    """What nobody could be asked to pay: shared cost while no team has a line. Never spread silently."""
+
+
+def split(lines: Iterable[Line]) -> Split:
+    """The bill by team, with what is shared split by every rule."""
+    lines = tuple(lines)
+    owned = [line for line in lines if line.model]
+    shared = sum(line.cost_nanousd for line in lines if not line.model)
+    names = sorted({line.team for line in owned})
+    if not names:
+        return Split((), shared, shared)
+    weights = {
+        Rule.EVEN: [1] * len(names),
+        Rule.USE: [_cost(owned, name, idle=False) for name in names],
+        Rule.PEAK: _peaks(owned, names),
+    }
+    shares = {rule: divided(shared, weighed) for rule, weighed in weights.items()}
+    teams = [
+        Showback(
+            name,
+            _cost(owned, name, idle=False),
+            _cost(owned, name, idle=True),
+            {rule: shares[rule][number] for rule in Rule},
+        )
+        for number, name in enumerate(names)
+    ]
+    return Split(tuple(teams), shared, 0)
+
+
+def divided(total: int, weights: Sequence[int]) -> list[int]:
+    """`total` in whole numbers, by weight, whose sum it is; evenly where nothing has any weight."""
+    if not any(weights):
+        weights = [1] * len(weights)
+    whole = sum(weights)
+    bounds = [0]
+    for weight in weights:
+        bounds.append(bounds[-1] + weight)
+    return [
+        int(Fraction(total * upper, whole)) - int(Fraction(total * lower, whole)) for lower, upper in pairwise(bounds)
+    ]
+
+
+def _cost(lines: Iterable[Line], team: str, *, idle: bool) -> NanoUsd:
+    return sum(line.cost_nanousd for line in lines if line.team == team and (line.kind is LineKind.IDLE) is idle)
+
+
+def _peaks(lines: Iterable[Line], names: Sequence[str]) -> list[int]:
+    """The most milli-cores of online models that each team held in one interval, used or not."""
+    held: dict[str, dict[tuple[int, int], Fraction]] = defaultdict(lambda: defaultdict(Fraction))
+    for line in lines:
+        if line.resource is Resource.ONLINE_CPU:
+            start, end = round(line.start.timestamp()), round(line.end.timestamp())
+            held[line.team][(start, end)] += Fraction(line.quantity, max(1, end - start))
+    return [round(max(held[name].values(), default=Fraction())) for name in names]
