@@ -9,7 +9,7 @@ import pytest
 from tests.archlab_serving.conftest import Lab
 
 from archlab_serving.metrics import Metrics
-from archlab_serving.prediction_log import PredictionLog, Record
+from archlab_serving.prediction_log import SLICE, PredictionLog, Record
 
 
 def record(number: int) -> Record:
@@ -59,6 +59,15 @@ def test_flushes_append(tmp_path: Path, metrics: Metrics) -> None:
         log.append(record(number))
         log.flush()
     assert ids(path) == ["r0", "r1", "r2"]
+
+
+def test_many_are_written_in_slices_and_in_order(tmp_path: Path, metrics: Metrics) -> None:
+    log = PredictionLog(tmp_path / "log.jsonl", metrics)
+    for number in range(3 * SLICE + 1):
+        log.append(record(number))
+    log.flush()
+    assert ids(tmp_path / "log.jsonl") == [f"r{number}" for number in range(3 * SLICE + 1)]
+    assert log.pending == 0
 
 
 def test_a_removed_folder_is_made_again(tmp_path: Path, metrics: Metrics) -> None:

@@ -7,6 +7,9 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
+from prometheus_client import generate_latest
+from prometheus_client.core import CounterMetricFamily, Metric
+
 from archlab.addresses import Replica, replicas
 from archlab.control import clock
 from archlab.control.store import Store
@@ -19,6 +22,8 @@ from archlab.unixhttp import get
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _SAMPLE = re.compile(r"^(?P<name>[a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{(?P<labels>.*)\})?\s+(?P<rest>\S+(?:\s+-?\d+)?)\s*$")
 _LABEL = re.compile(r'([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\]|\\.)*)"')
+COST_LABELS = ("team", "model", "mode", "kind", "resource", "basis")
+_COSTS = "SELECT {0}, SUM(cost_nanousd) FROM lines GROUP BY {0} ORDER BY {0}"
 _COUNTED = ("ticks", "answers", "labels", "decisions", "batch_runs")
 _SUFFIXES = ("_bucket", "_count", "_sum", "_created", "_total")
 
@@ -41,15 +46,31 @@ def merge(expositions: Iterable[tuple[dict[str, str], str]]) -> str:
 
 
 def own(store: Store, feed: ReleaseFeed) -> str:
-    """Control's own metrics."""
+    """Control's own metrics, the bill among them."""
     with store.read() as db:
         state = clock.read(db) if db.execute("SELECT 1 FROM clock").fetchone() else None
         counts = {name: db.execute(f"SELECT count(*) FROM {name}").fetchone()[0] for name in _COUNTED}  # noqa: S608
+        costs = db.execute(_COSTS.format(", ".join(COST_LABELS))).fetchall()
     gauges = {f"archlab_control_{name}": count for name, count in counts.items()}
     gauges["archlab_release_feed_sequence"] = feed.sequence
     if state:
         gauges["archlab_clock_seconds"] = int(state.now.timestamp())
-    return "".join(f"# TYPE {name} gauge\n{name} {value}\n" for name, value in gauges.items())
+    bill = CounterMetricFamily("archlab_cost_usd", "The bill so far, on the business clock.", labels=COST_LABELS)
+    for *labels, nanousd in costs:
+        bill.add_metric(labels, nanousd / 1e9)
+    simple = "".join(f"# TYPE {name} gauge\n{name} {value}\n" for name, value in gauges.items())
+    return simple + generate_latest(_Only(bill)).decode()
+
+
+class _Only:
+    """A registry of one family."""
+
+    def __init__(self, family: Metric) -> None:
+        self._family = family
+
+    def collect(self) -> Iterable[Metric]:
+        """The family."""
+        return (self._family,)
 
 
 def scrape(folder: LabFolder, plan: Plan) -> list[tuple[dict[str, str], str]]:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import http.server
 import socketserver
 import threading
+from datetime import timedelta
 
 from prometheus_client.parser import text_string_to_metric_families
 
 from archlab.control.metrics import merge
 from archlab.settings import LabFolder
-from control_process import Control
+from control_process import START, Control, made_tick
 
 SERVER = """# HELP archlab_inference_requests_total Requests.
 # TYPE archlab_inference_requests_total counter
@@ -55,6 +56,19 @@ def test_control_scrapes_the_replicas_that_answer(idle: Control) -> None:
     assert up == {("online", "0"): 0.0, ("online", "1"): 1.0, ("bento", "0"): 0.0, ("lookup", "0"): 0.0}
     assert families["archlab_inference_requests"].samples[0].labels["replica"] == "1"
     assert "archlab_clock_seconds" in families
+
+
+def test_the_bill_is_a_metric(control: Control) -> None:
+    for number in range(2):
+        control.post("/ticks", made_tick(START + number * timedelta(minutes=30)).model_dump_json())
+    with control.client() as client:
+        families = {f.name: f for f in text_string_to_metric_families(client.get("/metrics").text)}
+    bill = families["archlab_cost_usd"]
+    assert bill.type == "counter"
+    amounts = {sample.labels["kind"]: round(sample.value * 1e9) for sample in bill.samples}
+    lines = control.get("/cost?by=kind")["lines"]
+    assert amounts == {line["kind"]: line["cost_nanousd"] for line in lines}
+    assert {sample.labels["model"] for sample in bill.samples} == {"departure-delay"}
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):
