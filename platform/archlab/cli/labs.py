@@ -132,13 +132,14 @@ def _welcome(lab: Lab) -> None:
         header = header.relative_to(Path.cwd())
     gateway = lab.endpoints.gateway
     example = f"curl -s -H @{header} {gateway}/v2/models/departure-delay"
+    tour = "  archlab tour                 fifteen minutes through everything\n"
     body = (
         f"[bold]{lab.declared.title}[/], seed {lab.identity.seed}\n"
         f"gateway   {gateway}\n"
         f"registry  {lab.endpoints.registry}    [dim]archlab open mlflow[/]\n"
         f"console   {gateway}/control/    [dim]archlab open console[/]\n\n"
         "[bold]Next[/]\n"
-        "  archlab tour                 fifteen minutes through everything\n"
+        f"{tour if (lab.content / 'tour.yaml').exists() else ''}"
         "  archlab clock advance 1d     let the airline live a day\n"
         "  archlab score                what the design earned, missed and cost\n"
         "  archlab predict departure-delay\n"

@@ -18,6 +18,7 @@ def register(app: typer.Typer) -> None:
     group = typer.Typer(help="Models as deployed and as registered.", invoke_without_command=True)
     group.callback()(models)
     group.command("show")(show)
+    group.command("candidates")(candidates)
     app.add_typer(group, name="models")
     app.command("set")(set_model)
     app.command()(approve)
@@ -99,6 +100,24 @@ def show(model: str, lab: LabOption = None, as_json: JsonOption = False) -> None
         if gain := gain_of(fact.tags):
             verdict = "gains" if gain.gains else "gains nothing"
             console.print(f"Version {fact.version} {verdict} from a device: {gain.because}.")
+
+
+def candidates(lab: LabOption = None, as_json: JsonOption = False) -> None:
+    """Versions that wait for a decision: what they claim, measured on what, who stands behind them."""
+    from archlab.lab import open_lab
+    from archlab.lab.candidates import waiting
+
+    found = waiting(open_lab(lab))
+    if as_json:
+        emit_json(found)
+        return
+    if not found:
+        console.print("No version waits: all of them are, or were, champion.")
+        return
+    rows = [tuple(f"{v:.4g}" if isinstance(v, float) else v or "" for v in row.values()) for row in found]
+    titles = tuple(key.replace("_", " ") for key in found[0])
+    people = ("author", "asked by", "approved by", "hold")
+    console.print(table("Candidates", titles, rows, right=("claims", "champion", "rows", "parity"), wrap=people))
 
 
 def set_model(

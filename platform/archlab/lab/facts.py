@@ -42,6 +42,7 @@ def _facts(lab: Lab, version: dict[str, Any], aliases: dict[str, str]) -> Versio
         approved_by=tags.get("archlab.approved_by", ""),
         metrics=_metrics(lab, version),
         tags=tags,
+        run_id=version.get("run_id") or "",
     )
 
 

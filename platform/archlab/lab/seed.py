@@ -6,7 +6,7 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from archlab.lab import promotion
+from archlab.lab import candidates, promotion
 from archlab.lab.lab import Lab
 from archlab.lab.work import mlflow_environment, run_batch, run_job
 from archlab.spec.job import Job
@@ -29,6 +29,7 @@ def seed(lab: Lab, progress: Progress) -> None:
     fill_features(lab, progress)
     register(lab, progress)
     promote_all(lab, progress)
+    candidates.plant(lab, progress)
     for model in lab.scenario.models:
         if model.mode is Mode.BATCH:
             progress("batch", model.name)

@@ -9,6 +9,8 @@ from __future__ import annotations
 import argparse
 import json
 import os
+from collections.abc import Collection, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from archlab import jobs
@@ -48,8 +50,23 @@ def run(arguments: list[str]) -> dict[str, Any]:
     return {"versions": versions}
 
 
-def register(model: Trained, *, owner: str, team: str) -> str:
-    """Log one run with the model, register it, tag the version; returns the version."""
+def register(
+    model: Trained,
+    *,
+    owner: str,
+    team: str,
+    more_tags: Mapping[str, str] = MappingProxyType({}),
+    without: Collection[str] = (),
+) -> str:
+    """Log one run with the model, register it, tag the version; returns the version.
+
+    Args:
+        model: file and card.
+        owner: of the registered model.
+        team: whose it is.
+        more_tags: tags of the version beside those that the card gives.
+        without: tags of the version that are left out.
+    """
     import mlflow
     import onnx
     from mlflow import MlflowClient
@@ -71,11 +88,12 @@ def register(model: Trained, *, owner: str, team: str) -> str:
             save_as_external_data=False,
         )
     _create_model(client, card.model, owner, team)
+    versioned = {**tags(model, owner, team, node_support(graph)), **more_tags}
     made = client.create_model_version(
         card.model,
         info.model_uri,
         run_id=active.info.run_id,
-        tags=tags(model, owner, team, node_support(graph)),
+        tags={k: v for k, v in versioned.items() if k not in without},
         model_id=info.model_id,
     )
     return str(made.version)

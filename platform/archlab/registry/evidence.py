@@ -84,7 +84,9 @@ def promotion(
     if champion is not None:
         metric = version.tags.get("archlab.metric", "")
         value = _finite(champion.metrics.get(metric))
-        about["champion"] = _present({"version": champion.version, "value": value, "metrics": _metrics(champion)})
+        digest = champion.tags.get("archlab.data_digest")
+        known = {"version": champion.version, "value": value, "metrics": _metrics(champion), "data_digest": digest}
+        about["champion"] = _present(known)
     return about
 
 

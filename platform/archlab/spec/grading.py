@@ -31,6 +31,8 @@ class VersionFacts(Spec):
     approved_by: str
     metrics: dict[str, float]
     tags: dict[str, str]
+    run_id: str = ""
+    """Of the run that it was registered from."""
 
 
 class BatchRun(Spec):

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from .base import NanoUsd, Slug, Spec, UtcTime
+from .candidates import Candidate
 from .devices import DeclaredDevice, DeviceNeed, Wanted
 from .money import PriceBook, Resource
 
@@ -171,6 +172,8 @@ class Scenario(Spec):
     """Service account of the pipelines."""
     pools: tuple[Pool, ...]
     models: tuple[Model, ...]
+    candidates: tuple[Candidate, ...] = ()
+    """Versions beyond each model's first that are in the registry when the lab starts, in the order of registration."""
     features: tuple[FeatureSchedule, ...]
     platform_millicores: int = Field(ge=0)
     """Cores that registry, gateway and control hold all the time; shared cost."""
@@ -205,6 +208,22 @@ class Scenario(Spec):
         names = [m.name for m in self.models]
         if len(set(names)) != len(names):
             raise ValueError("two models share a name")
+        return self
+
+    @model_validator(mode="after")
+    def _candidates(self) -> Scenario:
+        users, models = {u.name for u in self.users}, {m.name for m in self.models}
+        names = [c.name for c in self.candidates]
+        if len(set(names)) != len(names):
+            raise ValueError("two candidates share a name")
+        for candidate in self.candidates:
+            if candidate.model not in models:
+                raise ValueError(f"candidate {candidate.name} is one of {candidate.model!r}, which is not declared")
+            named = {candidate.registered_by, candidate.requested_by, candidate.approved_by} - {""}
+            if unknown := sorted(named - users):
+                raise ValueError(f"candidate {candidate.name} names {unknown[0]!r}, who is not declared")
+            if candidate.amended_percent and not candidate.approved_by:
+                raise ValueError(f"candidate {candidate.name} is amended after an approval that it does not have")
         return self
 
     @model_validator(mode="after")
