@@ -1,8 +1,8 @@
 """Evidence of one lab as another seed's variant would have it: the same flights, requests and answers, other terms.
 
 What a variant changes of a business day without changing what happens in it is arithmetic: volumes scale worth, use and
-look-ups, prices scale costs. What it changes of the events themselves (a deadline, a defect) stays as it was recorded,
-while the scenario that truths read is the other seed's.
+look-ups, prices scale costs, candidates claim what they declare. What it changes of the events themselves (a deadline,
+a defect) stays as it was recorded, while the scenario that truths read is the other seed's.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 from functools import partial
 
+from archlab.grading.proof.rewriting import rewritten
 from archlab.plan.layout import layout
 from archlab.plan.resolve import override, resolve
 from archlab.spec.airline import ModelScore, Scoreboard
@@ -39,6 +40,7 @@ def recast(evidence: Evidence, declared: Scenario, seed: int) -> Evidence:
             "scoreboard": made(evidence.scoreboard),
             "daily": tuple(made(day) for day in evidence.daily),
             "lines": tuple(_line(evidence.scenario, scenario, line) for line in evidence.lines),
+            "versions": rewritten(evidence.versions, evidence.scenario, scenario),
         }
     )
 
