@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 import yaml
 
 from archlab import __version__
 from archlab.plan.layout import layout
-from archlab.plan.loading import load_scenario
+from archlab.plan.loading import load_scenario, scenario_folder, scenario_names
 from archlab.plan.resolve import resolve
 from archlab.settings import LabFolder, data_root, scenarios_root
 from archlab.spec.lab import KubePlace
@@ -32,6 +33,15 @@ def _plan(overrides: Overrides | None = None) -> Plan:
 def test_the_charts_example_is_what_the_plan_gives() -> None:
     text = (data_root("helm") / "archlab" / "ci" / "ten-models-values.yaml").read_text()
     assert yaml.safe_load(text) == values(_plan(), PLACE, {})
+
+
+@pytest.mark.parametrize("name", scenario_names())
+def test_every_scenario_has_a_unit_per_pool_and_serves_each_model_from_one(name: str) -> None:
+    scenario = resolve(load_scenario(scenario_folder(name) / "scenario.yaml"), 1)[0]
+    plan = layout(name, scenario, 1, Overrides())
+    made = values(plan, PLACE, {})
+    assert {pool.name for pool in scenario.pools} <= set(made["units"])
+    assert {route.model for route in plan.routes} == {model.name for model in scenario.models}
 
 
 def test_what_the_learner_sets_is_in_the_values() -> None:

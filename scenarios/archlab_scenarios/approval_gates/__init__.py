@@ -1,0 +1,1 @@
+"""Twelve candidates at the gate."""

@@ -1,0 +1,41 @@
+"""What is right, computed from the learner's own lab: one function per question, pure over evidence."""
+
+from __future__ import annotations
+
+from archlab_scenarios.approval_gates.asking import (
+    gets_through,
+    only_the_honest,
+    passes_in_the_freeze,
+    two_people,
+)
+from archlab_scenarios.approval_gates.foreseeing import (
+    approval_holds,
+    first_stopped,
+    last_hour,
+    margin_for_luck,
+    may_be_deleted,
+    smallest_step,
+)
+from archlab_scenarios.approval_gates.house_rules import (
+    comparable_cases,
+    comparable_evidence,
+    requested_by_another,
+    requester_cases,
+)
+
+__all__ = [
+    "approval_holds",
+    "comparable_cases",
+    "comparable_evidence",
+    "first_stopped",
+    "gets_through",
+    "last_hour",
+    "margin_for_luck",
+    "may_be_deleted",
+    "only_the_honest",
+    "passes_in_the_freeze",
+    "requested_by_another",
+    "requester_cases",
+    "smallest_step",
+    "two_people",
+]
