@@ -40,6 +40,7 @@ from archlab.world.client import ControlClient
 from archlab.world.digest import chained, tick_digest
 from archlab.world.freshness import cadence
 from archlab.world.happenings import Happening, Span, happenings
+from archlab.world.holding import as_held, as_replicas, ready_pods
 from archlab.world.materializing import Materializer, arguments
 from archlab.world.metering import Interval, Meters, read_meters, taken, usage
 from archlab.world.schedule import ticks, views_due
@@ -61,6 +62,8 @@ class Setting:
     """Module that materialises features; started as a process, since replay stands beside the pipelines."""
     batch: str = "archlab.pipelines.batch"
     """Module that makes one batch run."""
+    pods: bool = False
+    """Whether replicas are pods, of which there may be more than planned, and which have names instead of numbers."""
 
     @classmethod
     def read(cls, folder: LabFolder, data: Path, gateway: str | None) -> Setting:
@@ -82,6 +85,7 @@ class Setting:
             plan=plan,
             business=businesses.load(scenario.business),
             data=data,
+            pods=identity.kube is not None,
             gateway=gateway or os.environ.get("ARCHLAB_GATEWAY") or f"http://127.0.0.1:{identity.gateway_port}",
         )
 
@@ -141,20 +145,29 @@ class Replay:
         await self._renew(interval.start, materializer, batches)
         answers = await self._callers.ask_all(happening.questions, await self._world())
         requests = Counter(answer.model for answer in answers)
-        meters = read_meters(await self._control.metrics())
+        exposition = await self._control.metrics()
+        meters = read_meters(exposition)
         renewed = views_due(self._setting.scenario.features, interval.start, interval.end - interval.start)
-        seconds = taken(self._meters, meters)
+        plan, seconds = self._held(exposition, taken(self._meters, meters))
         tick = Tick(
             start=interval.start,
             end=interval.end,
             answers=tuple(answers),
             labels=happening.labels,
-            usage=usage(interval, self._setting.scenario, self._setting.plan, seconds, renewed, requests),
+            usage=usage(interval, self._setting.scenario, plan, seconds, renewed, requests),
             digest=tick_digest(answers, happening.labels),
         )
         await self._control.post_tick(tick)
         self._meters = meters
         self._count(answers, requests, tick.digest)
+
+    def _held(self, exposition: str, seconds: Meters) -> tuple[Plan, Meters]:
+        """What replicas hold and used: as planned on one machine, as the pods are on a cluster."""
+        if not self._setting.pods:
+            return self._setting.plan, seconds
+        pods = ready_pods(exposition)
+        plan = as_held(self._setting.plan, pods)
+        return plan, as_replicas(seconds, plan, pods)
 
     async def _world(self) -> World:
         feed = await self._control.feed_sequence()
