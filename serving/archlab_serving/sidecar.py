@@ -41,6 +41,8 @@ ANSWER_S = 40.0
 RETRY_S = 0.5
 SHIP_EVERY_S = 0.3
 PIECE_BYTES = 4 << 20
+ROTATE_BYTES = 16 << 20
+"""A prediction log of this length is begun anew; the old one goes when control has it."""
 
 logger = logging.getLogger("archlab_serving")
 
@@ -163,12 +165,18 @@ class Mirror:
 
 @dataclass(slots=True)
 class Shipper:
-    """Appends the server's prediction log to control's copy; that copy's length says how far it is."""
+    """Appends the server's prediction log to control's copy; that copy's length says how far it is.
+
+    A long log is set aside (`<log>.old`), and `<log>.base` says how much of all that was logged has gone. The server
+    opens its log for each write, so it goes on with a new one.
+    """
 
     settings: Settings
     control: Control
     log: Path
+    rotate_bytes: int = ROTATE_BYTES
     _offset: int = 0
+    """From the first byte ever logged."""
 
     def ship(self) -> bool:
         """One piece; whether there may be more.
@@ -176,23 +184,49 @@ class Shipper:
         Raises:
             OSError, ValueError: control does not take it now.
         """
-        try:
-            with self.log.open("rb") as file:
-                file.seek(self._offset)
-                data = file.read(PIECE_BYTES)
-        except FileNotFoundError:
-            return False
-        data = data[: data.rfind(b"\n") + 1]
+        file, base = self._old if self._old.exists() else self.log, self._base()
+        self._offset = max(self._offset, base)
+        data = _lines(file, self._offset - base)
         if not data:
-            return False
+            return self._move_on(file, base)
         path = f"/predictions/{self.settings.replica}"
         try:
-            _, answer = self.control.send("POST", path, data, {"offset": self._offset})
+            _, answer = self.control.send("POST", path, data, {"offset": self._offset, "oldest": base})
         except urllib.error.HTTPError as error:
             if error.code == HTTPStatus.CONFLICT:  # control's copy is shorter than it was: from the start
                 self._offset = 0
             raise
         self._offset = int(json.loads(answer)["length"])
+        return True
+
+    @property
+    def _old(self) -> Path:
+        return self.log.with_name(f"{self.log.name}.old")
+
+    @property
+    def _base_file(self) -> Path:
+        return self.log.with_name(f"{self.log.name}.base")
+
+    def _base(self) -> int:
+        try:
+            return int(self._base_file.read_text())
+        except (FileNotFoundError, ValueError):
+            return 0
+
+    def _move_on(self, file: Path, base: int) -> bool:
+        """Control has all of this file: set a long log aside, drop one that is aside; whether there may be more."""
+        if file == self.log:
+            if file.exists() and file.stat().st_size >= self.rotate_bytes:
+                file.rename(self._old)
+                return True
+            return False
+        if not self.log.exists():
+            return False
+        # the server has begun a new log: its last write to the old one is over
+        if _lines(file, self._offset - base):
+            return True
+        _replace(self._base_file, str(base + file.stat().st_size).encode())
+        file.unlink()
         return True
 
 
@@ -236,6 +270,17 @@ def _ship(shipper: Shipper, stop: threading.Event) -> None:
         last = stop.is_set()
         if not more:
             stop.wait(SHIP_EVERY_S)
+
+
+def _lines(path: Path, start: int) -> bytes:
+    """The next whole lines of a file; nothing when it is not there."""
+    try:
+        with path.open("rb") as file:
+            file.seek(start)
+            data = file.read(PIECE_BYTES)
+    except FileNotFoundError:
+        return b""
+    return data[: data.rfind(b"\n") + 1]
 
 
 def _replace(path: Path, content: bytes) -> None:

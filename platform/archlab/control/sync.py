@@ -14,10 +14,11 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 
 from archlab.addresses import on_cluster
+from archlab.control import received
 from archlab.control.edge import Call, respond
 from archlab.control.published import KINDS, Follower, Published
 from archlab.control.service import Service
-from archlab.errors import ConflictError, NotFoundError, UserError
+from archlab.errors import NotFoundError, UserError
 from archlab.files import write_atomic
 from archlab.spec.base import Spec
 
@@ -97,21 +98,16 @@ def put_desired(call: Call) -> Any:
 
 
 def take_predictions(call: Call) -> Any:
-    """`POST /predictions/<replica>?offset=`: the next bytes of a pod's log; the length of control's copy.
+    """`POST /predictions/<replica>?offset=&oldest=`: the next bytes of a pod's log; the length of control's copy.
 
-    What is there already is passed over, so a piece that was sent twice counts once.
+    What is there already is passed over, so a piece that was sent twice counts once. See `archlab.control.received`.
     """
-    name, offset = call.path["replica"], call.parameter("offset", int) or 0
+    name, offset, oldest = call.path["replica"], call.parameter("offset", int) or 0, call.parameter("oldest", int) or 0
     if not name.replace("-", "").isalnum() or len(name) > LONGEST_NAME:
         raise UserError(f"{name!r} is no name of a replica.")
     path = call.service.folder.predictions / f"{name}.jsonl"
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("ab") as file:
-        length = file.seek(0, 2)
-        if offset > length:
-            raise ConflictError(f"The copy of {name}'s log has {length} bytes, not {offset}.", "Send it from there.")
-        file.write(call.content[length - offset :])
-        return {"length": file.tell()}
+    return {"length": received.append(path, call.content, offset, oldest)}
 
 
 def _note(published: Published, call: Call, kind: str) -> None:

@@ -19,6 +19,8 @@ from typing import Any
 import httpx
 import pytest
 
+from archlab.control import prediction_logs
+from archlab.control.prediction_logs import Position
 from archlab.control.published import Published
 from archlab.files import write_atomic, write_model
 from archlab.identity import PLATFORM, mint
@@ -217,6 +219,40 @@ def test_a_log_arrives_whole_and_once_whatever_is_sent_again(base: str, folder: 
     while again.ship():
         pass
     assert copy.read_bytes() == log.read_bytes()
+
+
+def test_long_logs_are_begun_anew_on_both_sides_and_nothing_is_lost(
+    base: str, folder: LabFolder, tmp_path: Path
+) -> None:
+    """What control read of the copies is every line once, though neither side keeps them all."""
+    log, copy = tmp_path / "predictions.jsonl", folder.predictions / "online-abc.jsonl"
+    settings = _settings(base, folder, tmp_path, log=log)
+    written, read = b"", b""
+    position: Position | None = None
+    for number in range(41):
+        # a sidecar that is started anew at any time goes on
+        shipper = Shipper(settings, sidecar.Control(settings), log, rotate_bytes=300)
+        line = json.dumps({"n": number, "filler": "x" * 50}).encode() + b"\n"
+        with log.open("ab") as file:
+            file.write(line)
+        written += line
+        while shipper.ship():
+            pass
+        while piece := prediction_logs.read(copy, position):
+            read, position = read + b"\n".join(piece.lines) + b"\n", piece.position
+    assert log.stat().st_size < 400
+    assert not log.with_name("predictions.jsonl.old").exists()
+    assert int(log.with_name("predictions.jsonl.base").read_text()) > 2000
+    assert read == written
+
+    for left in folder.predictions.iterdir():
+        left.unlink()
+    with log.open("ab") as file:
+        file.write(b'{"n": 99}\n')
+    again = Shipper(settings, sidecar.Control(settings), log, rotate_bytes=300)
+    while again.ship():
+        pass
+    assert copy.read_bytes().endswith(b'{"n": 99}\n'), "control goes on from what the pod still has"
 
 
 def test_a_manifest_names_only_the_pools_own_releases(folder: LabFolder) -> None:
