@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
+import socket
+import subprocess
+import sys
 import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -21,6 +26,7 @@ from starlette.routing import Route
 
 from archlab.identity import Verifier, bearer, mint
 from archlab.policy import chain
+from archlab.registry import environment
 from archlab.settings import LabFolder
 from archlab.spec.policy import Decision, DecisionRecord, Query
 from archlab.spec.scenario import User
@@ -121,6 +127,31 @@ class Registry:
                 return response.status, _json(response.read())
         except urllib.error.HTTPError as error:
             return error.code, _json(error.read())
+
+
+@contextmanager
+def running(folder: LabFolder, control: Control, logs: Path, **more: str) -> Iterator[Registry]:
+    """`uvicorn archlab.registry.app:app`, on a port of its own; `more` are further variables, which win."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    port = listener.getsockname()[1]
+    log = (logs / "registry.log").open("a")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "uvicorn", "archlab.registry.app:app", "--fd", str(listener.fileno())],
+        env={**os.environ, **environment(folder), **more},
+        pass_fds=[listener.fileno()],
+        stdout=log,
+        stderr=subprocess.STDOUT,
+    )
+    listener.close()
+    url = f"http://127.0.0.1:{port}/mlflow"
+    try:
+        wait_for(lambda: healthy(url) or process.poll() is not None, "the registry")
+        assert process.poll() is None, Path(log.name).read_text()
+        yield Registry(folder, url, control, process.pid, Path(log.name))
+    finally:
+        process.terminate()
+        process.wait(20)
+        log.close()
 
 
 def _json(content: bytes) -> dict[str, Any]:

@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import socket
-import subprocess
-import sys
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,9 +11,8 @@ import pytest
 
 from archlab.identity import create_keys
 from archlab.policy.bundle import publish
-from archlab.registry import environment
 from archlab.settings import LabFolder
-from gated_registry import Control, Registry, healthy, wait_for
+from gated_registry import Control, Registry, running
 from registry_client import Client
 
 
@@ -49,27 +44,9 @@ def control(folder: LabFolder) -> Iterator[Control]:
 
 @pytest.fixture(scope="session")
 def registry(folder: LabFolder, control: Control, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
-    """`uvicorn archlab.registry.app:app`, on a port of its own."""
-    listener = socket.create_server(("127.0.0.1", 0))
-    port = listener.getsockname()[1]
-    log = (tmp_path_factory.mktemp("log") / "registry.log").open("w")
-    process = subprocess.Popen(
-        [sys.executable, "-m", "uvicorn", "archlab.registry.app:app", "--fd", str(listener.fileno())],
-        env={**os.environ, **environment(folder)},
-        pass_fds=[listener.fileno()],
-        stdout=log,
-        stderr=subprocess.STDOUT,
-    )
-    listener.close()
-    url = f"http://127.0.0.1:{port}/mlflow"
-    try:
-        wait_for(lambda: healthy(url) or process.poll() is not None, "the registry")
-        assert process.poll() is None, Path(log.name).read_text()
-        yield Registry(folder, url, control, process.pid, Path(log.name))
-    finally:
-        process.terminate()
-        process.wait(20)
-        log.close()
+    """MLflow in the gate, with its own database."""
+    with running(folder, control, tmp_path_factory.mktemp("log")) as found:
+        yield found
 
 
 @pytest.fixture
