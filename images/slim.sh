@@ -1,7 +1,9 @@
 #!/bin/sh
-# Takes out of an image's packages what nothing imports at run time: tests, type stubs' sources, C headers.
+# Takes out of an image's packages what nothing uses at run time: tests, C headers, Feast's web pages, debuggers' symbols.
 set -eu
 cd /opt/archlab/lib/python3*/site-packages
 find . -type d \( -name tests -o -name test \) -not -path './mlflow/*' -prune -exec rm -rf {} +
 find . -type d -name __pycache__ -prune -exec rm -rf {} +
-rm -rf pyarrow/include pyarrow/tests numpy/_core/include ./*/include/boost
+rm -rf pyarrow/include pyarrow/tests numpy/_core/include ./*/include/boost feast/ui
+# those that carry many, and that no tool has moved sections of: strip would break what patchelf has changed
+find . \( -path './ml_dtypes/*.so' -o -path './uvloop/*.so' -o -path './pyarrow/lib*.so.[0-9]*' \) -exec strip --strip-unneeded {} +
