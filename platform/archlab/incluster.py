@@ -1,4 +1,4 @@
-"""Which pods answer for a service, asked of the Kubernetes API by a pod that may read EndpointSlices and nothing else.
+"""What pods ask of the Kubernetes API: which pods answer for a service; control also how many a Deployment should have.
 
 The API's own objects and the service account's files are all it takes; the client library (126 MB) stays out of pods.
 DNS would not do: resolvers keep answers for seconds, and a replica that is gone must get no request.
@@ -35,6 +35,14 @@ Services = Mapping[str, tuple[Pod, ...]]
 """Ready pods, by service."""
 
 
+def _host() -> str:
+    return os.environ.get("KUBERNETES_SERVICE_HOST", "kubernetes.default.svc")
+
+
+def _port() -> int:
+    return int(os.environ.get("KUBERNETES_SERVICE_PORT", "443"))
+
+
 @dataclass(slots=True)
 class EndpointSlices:
     """The EndpointSlices of the pod's own namespace (discovery.k8s.io/v1).
@@ -43,8 +51,8 @@ class EndpointSlices:
     """
 
     account: Path = ACCOUNT
-    host: str = field(default_factory=lambda: os.environ.get("KUBERNETES_SERVICE_HOST", "kubernetes.default.svc"))
-    port: int = field(default_factory=lambda: int(os.environ.get("KUBERNETES_SERVICE_PORT", "443")))
+    host: str = field(default_factory=_host)
+    port: int = field(default_factory=_port)
 
     def services(self) -> tuple[Services, str]:
         """Ready pods by service, and the version from which a watch goes on."""
@@ -60,13 +68,59 @@ class EndpointSlices:
                 yield None
 
     def _open(self, query: Mapping[str, str], timeout_s: float) -> http.client.HTTPSConnection:
-        context = ssl.create_default_context(cafile=str(self.account / "ca.crt"))
-        connection = http.client.HTTPSConnection(self.host, self.port, timeout=timeout_s, context=context)
-        namespace = (self.account / "namespace").read_text().strip()
-        path = f"/apis/discovery.k8s.io/v1/namespaces/{namespace}/endpointslices"
-        headers = {"Authorization": f"Bearer {(self.account / 'token').read_text().strip()}"}
-        connection.request("GET", f"{path}?{urlencode(query)}", headers=headers)
+        connection = _connection(self.account, self.host, self.port, timeout_s)
+        path = f"/apis/discovery.k8s.io/v1/namespaces/{_namespace(self.account)}/endpointslices"
+        connection.request("GET", f"{path}?{urlencode(query)}", headers=_headers(self.account))
         return connection
+
+
+@dataclass(slots=True)
+class Deployments:
+    """The `scale` subresource of Deployments of the pod's own namespace (apps/v1).
+
+    Every method raises UnavailableError when the API does not answer, or refuses.
+    """
+
+    account: Path = ACCOUNT
+    host: str = field(default_factory=_host)
+    port: int = field(default_factory=_port)
+
+    def replicas(self, name: str) -> int:
+        """How many a Deployment should have."""
+        return int(self._scale("GET", name, None)["spec"].get("replicas", 0))
+
+    def set_replicas(self, name: str, count: int) -> None:
+        """Let it have so many."""
+        self._scale("PATCH", name, {"spec": {"replicas": count}})
+
+    def _scale(self, method: str, name: str, body: Any) -> dict[str, Any]:
+        connection = _connection(self.account, self.host, self.port, TIMEOUT_S)
+        path = f"/apis/apps/v1/namespaces/{_namespace(self.account)}/deployments/{name}/scale"
+        headers = {**_headers(self.account), "Content-Type": "application/merge-patch+json"}
+        try:
+            connection.request(method, path, None if body is None else json.dumps(body), headers)
+            answer = connection.getresponse()
+            found: dict[str, Any] = json.loads(answer.read())
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            raise UnavailableError(f"The Kubernetes API does not answer: {error}.") from None
+        finally:
+            connection.close()
+        if answer.status != http.HTTPStatus.OK:
+            raise UnavailableError(f"The Kubernetes API does not scale {name}: {found.get('message', answer.status)}")
+        return found
+
+
+def _connection(account: Path, host: str, port: int, timeout_s: float) -> http.client.HTTPSConnection:
+    context = ssl.create_default_context(cafile=str(account / "ca.crt"))
+    return http.client.HTTPSConnection(host, port, timeout=timeout_s, context=context)
+
+
+def _namespace(account: Path) -> str:
+    return (account / "namespace").read_text().strip()
+
+
+def _headers(account: Path) -> dict[str, str]:
+    return {"Authorization": f"Bearer {(account / 'token').read_text().strip()}"}
 
 
 @dataclass(slots=True)

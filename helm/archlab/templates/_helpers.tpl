@@ -52,6 +52,29 @@ securityContext:
   capabilities: {drop: [ALL]}
 {{- end }}
 
+{{/* How many pods a unit has. What a scaler wants stays: without the field an upgrade would bring it down to one. */}}
+{{- define "archlab.replicas" -}}
+{{- $scaling := .unit.autoscaling | default dict }}
+{{- if $scaling.enabled }}
+{{- $least := int ($scaling.minReplicas | default .unit.replicas) }}
+{{- $found := lookup "apps/v1" "Deployment" .root.Release.Namespace .name }}
+{{- $now := int (dig "spec" "replicas" $least $found) }}
+{{- max $least (min $now (int $scaling.maxReplicas)) }}
+{{- else }}
+{{- .unit.replicas }}
+{{- end }}
+{{- end }}
+
+{{/* Names of the units that control scales, separated by commas; empty for none. */}}
+{{- define "archlab.scaledByControl" -}}
+{{- $names := list }}
+{{- range $name, $unit := .Values.units }}
+{{- $scaling := $unit.autoscaling | default dict }}
+{{- if and $scaling.enabled (eq ($scaling.by | default "hpa") "control") }}{{ $names = append $names $name }}{{ end }}
+{{- end }}
+{{- join ", " $names }}
+{{- end }}
+
 {{/* Folder of the lab in every pod. */}}
 {{- define "archlab.folder" -}}
 /var/lib/archlab/{{ .Values.lab.name }}

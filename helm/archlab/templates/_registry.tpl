@@ -25,6 +25,12 @@ containers:
       # only the gateway gets here; it has checked the token, and the name that it was asked by varies
       - {name: MLFLOW_SERVER_ALLOWED_HOSTS, value: "*"}
       - {name: HOME, value: /tmp}
+      {{- with .Values.registry.database }}
+      {{- if .secret }}
+      - name: _MLFLOW_SERVER_FILE_STORE
+        valueFrom: {secretKeyRef: {name: {{ .secret }}, key: {{ .key }}}}
+      {{- end }}
+      {{- end }}
       {{- if .Values.policy.opa.enabled }}
       - {name: ARCHLAB_OPA_URL, value: "http://opa:8181"}
       {{- end }}

@@ -17,6 +17,7 @@ MODULES = (
     "image",
     "access",
     "models",
+    "autoscale",
     "compare",
     "devices",
     "batch",

@@ -79,13 +79,14 @@ def reset(lab: LabOption = None) -> None:
 
 
 def status(lab: LabOption = None, as_json: JsonOption = False) -> None:
-    """Every replica: state, restarts, processor and memory."""
+    """Every replica: state, restarts, processor and memory; what scales pools, and why it did."""
+    from archlab.cli.autoscale import show
     from archlab.lab import open_lab
 
     found = open_lab(lab)
     seen = found.target.observe()
     if as_json:
-        emit_json({"lab": found.name, "replicas": [r.model_dump(mode="json") for r in seen.replicas]})
+        emit_json({"lab": found.name, **seen.model_dump(mode="json")})
         return
     rows = [
         (
@@ -103,6 +104,7 @@ def status(lab: LabOption = None, as_json: JsonOption = False) -> None:
     numbers = ("pid", "restarts", "CPU %", "RSS MiB")
     columns = ("unit", "state", "pid", "restarts", "CPU %", "RSS MiB", "")
     console.print(table(f"Lab {found.name}", columns, rows, right=numbers))
+    show(seen.scaling)
     console.print(f"{found.endpoints.gateway}  ·  {mib(total)} MiB in all")
 
 

@@ -18,6 +18,7 @@ from archlab.settings import LabFolder
 
 FOLLOW_EVERY_S = 5.0
 TAKE_IN_EVERY_S = 1.0
+SCALE_EVERY_S = 5.0
 MAX_BODY_BYTES = 64 << 20
 
 
@@ -26,7 +27,7 @@ async def lifespan(app: Starlette) -> AsyncIterator[None]:
     """Open the lab, follow the registry, close again."""
     service = Service(LabFolder.from_environment())
     app.state.service = service
-    tasks = [asyncio.create_task(_follow(service)), asyncio.create_task(_take_in(service))]
+    tasks = [asyncio.create_task(work(service)) for work in (_follow, _take_in, _scale)]
     yield
     for task in tasks:
         task.cancel()
@@ -44,6 +45,12 @@ async def _take_in(service: Service) -> None:
     while True:
         more = await run_in_threadpool(service.take_in)
         await asyncio.sleep(0 if more else TAKE_IN_EVERY_S)
+
+
+async def _scale(service: Service) -> None:
+    while True:
+        await run_in_threadpool(service.scale)
+        await asyncio.sleep(SCALE_EVERY_S)
 
 
 app = Starlette(

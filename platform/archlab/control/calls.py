@@ -199,6 +199,11 @@ def get_metrics(call: Call) -> Any:
     return Response(text, headers={"Content-Type": metrics.CONTENT_TYPE})
 
 
+def get_scaling(call: Call) -> Any:
+    """Pools that are scaled here, on requests under way."""
+    return [state.model_dump(mode="json") for state in call.service.autoscaler.state()]
+
+
 def list_models(call: Call) -> Any:
     """Model repository extension: what every replica has, merged."""
     service, ready_only = call.service, call.json_object().get("ready") is True
@@ -286,6 +291,7 @@ CALLS: tuple[tuple[str, str, Handler, str | None], ...] = (
     ("GET", "/cost", get_cost, ANY),
     ("GET", "/comparisons/{model}", get_comparison, ANY),
     ("GET", "/metrics", get_metrics, ANY),
+    ("GET", "/scaling", get_scaling, ANY),
     ("POST", "/repository/index", list_models, OPERATOR),
     ("POST", "/repository/models/{model}/load", load_model, OPERATOR),
     ("POST", "/repository/models/{model}/unload", unload_model, OPERATOR),

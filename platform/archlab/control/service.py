@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 from archlab.addresses import REGISTRY, part
 from archlab.control import clock
+from archlab.control.autoscaler import Autoscaler
 from archlab.control.desired import Desired
 from archlab.control.feed import Feed
 from archlab.control.login import LoginCodes
@@ -46,9 +47,11 @@ class Service:
         )
         self.versions = VersionMetrics(self.predictions, folder.control_db)
         self.published = Published(folder)
+        self.autoscaler = Autoscaler(folder, self.desired)
         self._started = False
         self._failure = ""
         self._log_failure = ""
+        self._scale_failure = ""
 
     @property
     def scenario(self) -> Scenario:
@@ -88,6 +91,16 @@ class Service:
             self._log_failure = str(error)
             return False
         return more
+
+    def scale(self) -> None:
+        """One round of scaling pools by their load; a failure is logged when it is a new one."""
+        try:
+            self.autoscaler.run()
+            self._scale_failure = ""
+        except ArchlabError as error:
+            if str(error) != self._scale_failure:
+                _log.warning("pools not scaled: %s", error)
+            self._scale_failure = str(error)
 
     def close(self) -> None:
         """Close the databases."""

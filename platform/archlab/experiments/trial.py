@@ -67,6 +67,8 @@ def check(lab: Lab, design: Overrides) -> None:
     for name, change in design.models.items():
         if change.canary_percent or change.shadow_percent:
             raise UserError(f"{name}: a design has no canary or shadow: every version there is the champion.")
+    if design.autoscale:
+        raise UserError("A design is tried on this machine, where nothing is autoscaled: name fixed replicas.")
     layout(lab.name, lab.resolved, lab.identity.seed, design)
 
 

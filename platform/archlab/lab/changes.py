@@ -15,6 +15,7 @@ from archlab.lab.lab import Lab
 from archlab.lab.work import run_batch
 from archlab.plan.layout import diff, layout
 from archlab.plan.resolve import override
+from archlab.spec.autoscaling import Autoscaling
 from archlab.spec.plan import Plan, Progress
 from archlab.spec.release import ReleaseFeed, ReleaseKind
 from archlab.spec.scenario import Mode, ModelOverride, Overrides, Scenario
@@ -76,6 +77,23 @@ def change_model(lab: Lab, model: str, change: ModelOverride, progress: Progress
     if lab.declared.devices:
         devices.check(lab.plan, _planned(lab, wanted), asking=model if change.device else "")
     return apply_overrides(lab, wanted, progress)
+
+
+def change_autoscaling(lab: Lab, pool: str, wanted: Autoscaling | None, progress: Progress) -> tuple[str, ...]:
+    """Let a pool's replicas follow load, or keep them fixed (None); returns what changed, in words.
+
+    Raises:
+        NotFoundError: there is no such pool.
+        UserError: nothing here can scale it; nothing is changed.
+    """
+    if pool not in {p.name for p in lab.declared.pools}:
+        known = ", ".join(p.name for p in lab.declared.pools)
+        raise NotFoundError(f"There is no pool {pool!r} in this lab.", f"Pools: {known}.")
+    before = lab.overrides
+    scaled = {name: held for name, held in (before.autoscale or {}).items() if name != pool}
+    if wanted:
+        scaled[pool] = wanted
+    return apply_overrides(lab, before.model_copy(update={"autoscale": scaled or None}), progress)
 
 
 def follow_aliases(lab: Lab, model: str, progress: Progress) -> tuple[str, ...]:

@@ -76,6 +76,7 @@ def reset(lab: Lab, progress: Progress) -> None:
     with exclusive(lab.folder, "reset"):
         if lab.identity.state is not LabState.READY:
             raise LabStateError(f"Lab {lab.name} has no start to go back to: it was never finished.", "Run: archlab up")
+        lab.target.check_return()
         progress("stop", "all units")
         lab.target.destroy()
         progress("restore", "the state of the start")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from archlab.spec.autoscaling import Signal
 from archlab.spec.devices import DevicePlacement
 from archlab.spec.plan import Plan, Route, Unit
 
@@ -26,9 +27,22 @@ def _units(old: Plan, new: Plan) -> list[str]:
             changes.append(f"start {_unit(unit)}")
         elif was.replicas != unit.replicas:
             changes.append(f"scale {name} from {was.replicas} to {unit.replicas} replicas")
-        if was is not None and was.model_copy(update={"replicas": unit.replicas}) != unit:
+        changes += _scaling(was, unit)
+        same = {"replicas": unit.replicas, "autoscaling": unit.autoscaling}
+        if was is not None and was.model_copy(update=same) != unit:
             changes.append(f"restart {name} with another configuration")
     return [*changes, *(f"stop {_unit(u)}" for n, u in before.items() if n not in after)]
+
+
+def _scaling(was: Unit | None, unit: Unit) -> list[str]:
+    wanted = unit.autoscaling
+    if was is None or was.autoscaling == wanted:
+        return []
+    if wanted is None:
+        return [f"keep {unit.name} at {unit.replicas} replicas"]
+    target = f"{wanted.target_milli} m" if wanted.signal is Signal.CPU else f"{wanted.target_milli / 1000:g}"
+    bounds = f"{unit.replicas} to {wanted.max_replicas} replicas"
+    return [f"autoscale {unit.name} on {wanted.signal.value}, {bounds}, {target} per pod"]
 
 
 def _routes(old: Plan, new: Plan) -> list[str]:

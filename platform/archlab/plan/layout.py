@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from archlab.errors import SpecError
+from archlab.errors import SpecError, UserError
 from archlab.plan.difference import diff
 from archlab.plan.placement import Facts, plan_devices
 from archlab.plan.resolve import override
+from archlab.spec.autoscaling import Autoscaling
 from archlab.spec.plan import Backend, Plan, Reservation, Role, Route, Shadow, Unit
 from archlab.spec.scenario import Mode, Model, ModelOverride, Overrides, Pool, Scenario
 
@@ -37,10 +38,11 @@ def layout(
 
     Raises:
         SpecError: an online model names a pool that serves tables, or a pool takes a platform unit's name.
-        UserError: overrides name something unknown.
+        UserError: overrides name something unknown, or a pool can't have more replicas than it has anyway.
     """
     scenario = override(scenario, overrides)
-    units = {pool.name: _server(pool, scenario.models) for pool in scenario.pools}
+    scaled = overrides.autoscale or {}
+    units = {pool.name: _server(pool, scenario.models, scaled.get(pool.name)) for pool in scenario.pools}
     _check(scenario)
     routes = []
     for model in scenario.models:
@@ -75,15 +77,22 @@ def _check(scenario: Scenario) -> None:
             )
 
 
-def _server(pool: Pool, models: tuple[Model, ...]) -> Unit:
+def _server(pool: Pool, models: tuple[Model, ...], scaled: Autoscaling | None) -> Unit:
     held = [m.replicas for m in models if m.pool == pool.name and m.mode is Mode.ONLINE and pool.serves == "onnx"]
+    least = max([pool.min_replicas, *held])
+    if scaled and scaled.max_replicas <= least:
+        raise UserError(
+            f"{pool.name} has {least} replicas anyway: with at most {scaled.max_replicas} they could never change.",
+            f"Allow more (archlab autoscale {pool.name} {scaled.signal.value} --max N), or ask for fewer replicas.",
+        )
     return Unit(
         name=pool.name,
         role=Role.SERVER,
-        replicas=max([pool.min_replicas, *held]),
+        replicas=least,
         pool=pool.name,
         runtime=pool.runtime,
         serves=pool.serves,
+        autoscaling=scaled,
     )
 
 

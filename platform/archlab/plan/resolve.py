@@ -66,10 +66,11 @@ def override(scenario: Scenario, overrides: Overrides) -> Scenario:
     """The scenario with the learner's own changes: modes, replicas, devices, batch intervals, feature schedules.
 
     Raises:
-        UserError: a model or a feature view of that name is not in the scenario.
+        UserError: a model, a feature view or a pool of that name is not in the scenario.
     """
     _known("model", overrides.models, [m.name for m in scenario.models])
     _known("feature view", overrides.feature_every, [f.view for f in scenario.features])
+    _known("pool", overrides.autoscale or {}, [p.name for p in scenario.pools])
     models = tuple(_changed(m, overrides.models.get(m.name)) for m in scenario.models)
     features = tuple(
         FeatureSchedule.model_validate({**f.model_dump(), "every": overrides.feature_every.get(f.view, f.every)})

@@ -8,6 +8,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from .autoscaling import Autoscaling, Scaling
 from .base import Slug, Spec
 from .devices import DevicePlan
 
@@ -31,6 +32,8 @@ class Unit(Spec):
     runtime: str = ""
     serves: str = ""
     team: str = "platform"
+    autoscaling: Autoscaling | None = None
+    """`replicas` is the least then."""
 
 
 class Backend(Spec):
@@ -131,6 +134,8 @@ class Observation(Spec):
     """What a target sees of a lab right now."""
 
     replicas: tuple[Replica, ...]
+    scaling: tuple[Scaling, ...] = ()
+    """Of units whose replicas follow load."""
 
 
 class Endpoints(Spec):

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from .autoscaling import Autoscaling
 from .base import NanoUsd, Slug, Spec, UtcTime
 from .candidates import Candidate
 from .devices import DeclaredDevice, DeviceNeed, Wanted
@@ -287,3 +288,5 @@ class Overrides(Spec):
     format: Literal["archlab/overrides/v1"] = "archlab/overrides/v1"
     models: dict[str, ModelOverride] = {}
     feature_every: dict[str, timedelta] = {}
+    autoscale: dict[Slug, Autoscaling] | None = None
+    """By pool; only labs on a cluster carry it out."""

@@ -19,10 +19,11 @@ class Target(Protocol):
     """Whether units run here, where the devices are that this machine's driver reports."""
 
     def accept(self, before: Plan, after: Plan) -> None:
-        """Let a plan pass only if its placements on devices can be carried out here; what `before` had is not asked.
+        """Let a plan pass only if it can be carried out here; what `before` had already is not asked again.
 
         Raises:
-            PlacementError: they can't; says why, and the next step.
+            PlacementError: its placements on devices can't; says why, and the next step.
+            UserError: its autoscaling can't.
         """
 
     def apply(self, plan: Plan, progress: Progress) -> None:
@@ -62,6 +63,13 @@ class Target(Protocol):
 
     def keep_start(self) -> None:
         """Keep the present state of registry, control and features as the scenario's start."""
+
+    def check_return(self) -> None:
+        """Whether the state could be put back; asked before anything is stopped.
+
+        Raises:
+            LabStateError: part of it is kept where no copy is made of it.
+        """
 
     def return_to_start(self) -> None:
         """Put the state that was kept back; everything must be stopped.

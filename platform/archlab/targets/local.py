@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from archlab.errors import NotFoundError, TargetError, UnavailableError
+from archlab.errors import NotFoundError, TargetError, UnavailableError, UserError
 from archlab.files import write_atomic
 from archlab.gateway.admin import Admin
 from archlab.gateway.configuration import Configuration, GatewayFiles, configuration, write
@@ -52,7 +52,12 @@ class LocalTarget:
         self._running: running.Running = set()
 
     def accept(self, before: Plan, after: Plan) -> None:
-        """Every placement can be; see `archlab.targets.base.Target`."""
+        """Every placement can be; replicas follow no load. See `archlab.targets.base.Target`."""
+        if scaled := [unit.name for unit in after.units if unit.autoscaling]:
+            raise UserError(
+                f"{scaled[0]} can't be autoscaled on this machine. Nothing was changed.",
+                "Labs on a cluster can: archlab up SCENARIO --lab NAME --target kube",
+            )
 
     def apply(self, plan: Plan, progress: Progress) -> None:
         """Converge to the plan; see `archlab.targets.base.Target`."""
@@ -108,6 +113,9 @@ class LocalTarget:
     def keep_start(self) -> None:
         """See `archlab.targets.base.Target`."""
         snapshot.save(self.folder)
+
+    def check_return(self) -> None:
+        """All of it can be; see `archlab.targets.base.Target`."""
 
     def return_to_start(self) -> None:
         """See `archlab.targets.base.Target`."""

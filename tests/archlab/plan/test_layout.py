@@ -14,6 +14,7 @@ from archlab.plan.difference import diff
 from archlab.plan.inventory import inventory
 from archlab.plan.layout import layout
 from archlab.plan.placement import Facts
+from archlab.spec.autoscaling import Autoscaling, Signal
 from archlab.spec.devices import DeviceBasis, Gain
 from archlab.spec.plan import Backend, Plan, Role, Shadow
 from archlab.spec.scenario import Mode, ModelOverride, Overrides, Pool, Scenario
@@ -242,3 +243,22 @@ def test_devices_that_can_not_be_declared(scenario: Scenario, change: dict[str, 
     tree.update({"device_apart": change["device_apart"]} if "device_apart" in change else {})
     with pytest.raises(ValidationError, match=said):
         Scenario.model_validate(tree)
+
+
+def test_an_autoscaled_pool_starts_from_what_its_models_ask_for(scenario: Scenario) -> None:
+    wanted = Overrides(autoscale={"online": Autoscaling(signal=Signal.CPU, target_milli=300, max_replicas=6)})
+    fixed, scaled = layout("lab", scenario, 1, Overrides()), layout("lab", scenario, 1, wanted)
+    unit = scaled.unit("online")
+    assert (unit.replicas, unit.autoscaling) == (3, (wanted.autoscale or {})["online"])
+    assert diff(fixed, scaled) == ("autoscale online on cpu, 3 to 6 replicas, 300 m per pod",)
+    assert diff(scaled, fixed) == ("keep online at 3 replicas",)
+    assert scaled.reservations == fixed.reservations
+
+
+@pytest.mark.parametrize(
+    ("pool", "most", "said"), [("online", 3, "online has 3 replicas anyway"), ("onlin", 4, "There is no pool 'onlin'")]
+)
+def test_autoscaling_that_can_do_nothing_is_refused(scenario: Scenario, pool: str, most: int, said: str) -> None:
+    wanted = Autoscaling(signal=Signal.CONCURRENCY, target_milli=1000, max_replicas=most)
+    with pytest.raises(UserError, match=said):
+        layout("lab", scenario, 1, Overrides(autoscale={pool: wanted}))

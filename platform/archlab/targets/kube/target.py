@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import time
 import urllib.error
 import urllib.request
@@ -22,19 +23,21 @@ from archlab.errors import (
 )
 from archlab.files import write_atomic
 from archlab.settings import LabFolder, data_root
+from archlab.spec.autoscaling import Scaling, Signal
 from archlab.spec.job import Job, JobResult
 from archlab.spec.lab import KubePlace
 from archlab.spec.plan import Endpoints, Observation, Plan, Progress
 from archlab.spec.scenario import User
 from archlab.targets import logs
 from archlab.targets.base import OnEvent
+from archlab.targets.kube import scaling
 from archlab.targets.kube.api import Api, Object
 from archlab.targets.kube.helm import Release
 from archlab.targets.kube.jobs import Runner
 from archlab.targets.kube.observation import observation
 from archlab.targets.kube.pod_devices import added, check, check_offered, requests
 from archlab.targets.kube.rollout import APPS, Rollout
-from archlab.targets.kube.values import GATEWAY_PLAN, KEYS_SECRET, desired_files, values
+from archlab.targets.kube.values import GATEWAY_PLAN, KEYS_SECRET, OWN_VALUES, desired_files, own_values, values
 from archlab.targets.processes import JOB_PREFIX
 
 KEYS = ("jwt.pem", "jwks.json", "release.pem", "release.pub.pem")
@@ -43,8 +46,6 @@ REPLICA = User(name="replica", team="platform", roles=("replica",))
 REPLICA_LIFETIME_S = 30 * 24 * 3600
 ADDRESS = "gateway-url"
 """File in the lab's folder that holds where its gateway answers."""
-OWN_VALUES = "values.yaml"
-"""The learner's own values of the chart, in the lab's folder: they win over the plan's."""
 ANSWER_S = 20.0
 FOLLOW_S = 20.0
 GONE_S = 90.0
@@ -67,8 +68,9 @@ class KubeTarget:
         self.place = place
 
     def accept(self, before: Plan, after: Plan) -> None:
-        """What pods can ask for, and some node offers; see `archlab.targets.base.Target`."""
+        """What pods can ask for and some node offers, and what can be scaled; see `archlab.targets.base.Target`."""
         check(after)
+        scaling.check(before, after, measures_cpu=lambda: self._exists(scaling.METRICS))
         if new := added(before, after):
             check_offered(new, self._nodes(), after.scenario)
 
@@ -145,6 +147,14 @@ class KubeTarget:
         """Keep the present state as the one that a reset returns to; see `archlab.targets.base.Target`."""
         self.run(Job(name="keep-start", module="archlab.targets.snapshot", args=("save",)), _ignore)
 
+    def check_return(self) -> None:
+        """Not an external database; see `archlab.targets.base.Target`."""
+        if own_values(self.folder).get("registry", {}).get("database", {}).get("secret"):
+            raise LabStateError(
+                f"The registry of lab {self.folder.name} is in a database of yours, of which no copy was kept.",
+                "Empty the database and make the lab anew: archlab down --purge, archlab up",
+            )
+
     def return_to_start(self) -> None:
         """Put that state back; see `archlab.targets.base.Target`."""
         self.run(Job(name="return-to-start", module="archlab.targets.snapshot", args=("restore",)), _ignore)
@@ -155,7 +165,8 @@ class KubeTarget:
             plan = Plan.model_validate_json((self.folder.root / "plan.json").read_bytes())
         except OSError:
             plan = None
-        return observation(plan, self._pods(), self._metrics())
+        found = observation(plan, self._pods(), self._metrics())
+        return found.model_copy(update={"scaling": self._scaling(plan)}) if plan else found
 
     def endpoints(self) -> Endpoints:
         """How to reach the lab from outside.
@@ -339,6 +350,19 @@ class KubeTarget:
             return self._api.items(self._api.inside("pods", group="metrics.k8s.io/v1beta1"))
         except ArchlabError:
             return []
+
+    def _scaling(self, plan: Plan) -> tuple[Scaling, ...]:
+        """Autoscaled units, by whoever scales them; without those that can't be asked now."""
+        wanted = {unit.autoscaling.signal for unit in plan.units if unit.autoscaling}
+        found: list[Scaling] = []
+        if Signal.CPU in wanted:
+            hpas = self._api.items(self._api.inside("horizontalpodautoscalers", group=scaling.GROUP))
+            events = self._api.items(self._api.inside("events"), fieldSelector=scaling.EVENTS)
+            found += scaling.autoscalers(plan, hpas, events)
+        if Signal.CONCURRENCY in wanted:
+            with contextlib.suppress(UnavailableError):
+                found += [Scaling.model_validate(entry) for entry in self._control("GET", "/scaling")]
+        return tuple(found)
 
     def _named(self, unit: str, index: int | None) -> list[Object]:
         """Pods of a unit, one of them, or the pod of that name."""

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+import yaml
+
 from archlab.settings import LabFolder
+from archlab.spec.autoscaling import Autoscaling, Signal
 from archlab.spec.lab import KubePlace
 from archlab.spec.plan import Plan, Role, Unit
 from archlab.targets.kube.pod_devices import check, requests
 
+OWN_VALUES = "values.yaml"
+"""The learner's own values of the chart, in the lab's folder: they win over the plan's."""
 KEYS_SECRET = "archlab-keys"  # noqa: S105 a name
 GATEWAY_PLAN = "gateway/plan.json"
 FILES = (
@@ -42,6 +47,15 @@ def values(plan: Plan, place: KubePlace, files: dict[str, str]) -> dict[str, Any
     }
 
 
+def own_values(folder: LabFolder) -> dict[str, Any]:
+    """The learner's own values of the chart; none when there is no such file, or nothing that can be read."""
+    try:
+        found = yaml.safe_load((folder.root / OWN_VALUES).read_text())
+    except (OSError, yaml.YAMLError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
 def desired_files(folder: LabFolder) -> dict[str, str]:
     """What a lab's folder holds of it; what is not there is left out."""
     found = {name: folder.root / name for name in FILES}
@@ -56,7 +70,23 @@ def _unit(unit: Unit, devices: dict[str, int]) -> dict[str, Any]:
         "serves": unit.serves or "onnx",
         "team": unit.team,
     }
-    return {**made, "devices": devices} if devices else made
+    if devices:
+        made["devices"] = devices
+    if unit.autoscaling:
+        made["autoscaling"] = _autoscaling(unit.replicas, unit.autoscaling)
+    return made
+
+
+def _autoscaling(least: int, wanted: Autoscaling) -> dict[str, Any]:
+    bounds = {"enabled": True, "minReplicas": least, "maxReplicas": wanted.max_replicas}
+    if wanted.signal is Signal.CONCURRENCY:
+        return {**bounds, "by": "control"}
+    return {
+        **bounds,
+        "by": "hpa",
+        "targetCPUMillicores": wanted.target_milli,
+        "stabilizationSeconds": wanted.stabilization_s,
+    }
 
 
 def _image(name: str) -> dict[str, str]:

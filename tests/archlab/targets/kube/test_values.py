@@ -12,6 +12,7 @@ from archlab.plan.layout import layout
 from archlab.plan.loading import load_scenario, scenario_folder, scenario_names
 from archlab.plan.resolve import resolve
 from archlab.settings import LabFolder, data_root, scenarios_root
+from archlab.spec.autoscaling import Autoscaling, Signal
 from archlab.spec.lab import KubePlace
 from archlab.spec.plan import Plan
 from archlab.spec.scenario import ModelOverride, Overrides
@@ -47,6 +48,17 @@ def test_every_scenario_has_a_unit_per_pool_and_serves_each_model_from_one(name:
 def test_what_the_learner_sets_is_in_the_values() -> None:
     wanted = Overrides(models={"departure-delay": ModelOverride(replicas=4)})
     assert values(_plan(wanted), PLACE, {})["units"]["online"]["replicas"] == 4
+
+
+def test_pools_that_follow_load_say_who_scales_them() -> None:
+    cpu = Autoscaling(signal=Signal.CPU, target_milli=250, max_replicas=5, stabilization_s=30)
+    concurrency = Autoscaling(signal=Signal.CONCURRENCY, target_milli=500, max_replicas=3)
+    made = values(_plan(Overrides(autoscale={"online": cpu, "bento": concurrency})), PLACE, {})["units"]
+    bounds = {"enabled": True, "minReplicas": 2, "maxReplicas": 5}
+    by_hpa = {"by": "hpa", "targetCPUMillicores": 250, "stabilizationSeconds": 30}
+    assert made["online"]["autoscaling"] == {**bounds, **by_hpa}
+    assert made["bento"]["autoscaling"] == {"enabled": True, "minReplicas": 1, "maxReplicas": 3, "by": "control"}
+    assert "autoscaling" not in made["lookup"]
 
 
 def test_a_fixed_node_port_and_an_image_of_a_registry_with_a_port() -> None:
