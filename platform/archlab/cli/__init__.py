@@ -26,6 +26,7 @@ MODULES = (
     "money",
     "policy",
     "audit",
+    "lineage",
     "plan",
     "cluster",
     "load",

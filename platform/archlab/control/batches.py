@@ -9,13 +9,14 @@ from typing import Any, Literal
 from pydantic import TypeAdapter
 from pydantic_core import to_json
 
-from archlab.control import bill
+from archlab.control import bill, lineage
 from archlab.control.feed import Feed
 from archlab.control.store import Store
 from archlab.control.times import to_us
 from archlab.errors import UserError
-from archlab.spec.base import Spec, UtcTime
+from archlab.spec.base import Sha256, Spec, UtcTime
 from archlab.spec.grading import BatchRun
+from archlab.spec.lineage import OpenLineageEvent
 from archlab.spec.money import PriceBook, Usage
 
 KEPT_TABLES = 3
@@ -42,6 +43,10 @@ class Finished(Spec):
     run: BatchRun
     table: Table
     usage: tuple[Usage, ...] = ()
+    answers_sha256: Sha256 | Literal[""] = ""
+    """Digest of the file of answers, where the job says so."""
+    lineage: tuple[OpenLineageEvent, ...] = ()
+    """What the job reports of itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +84,9 @@ def record(store: Store, feed: Feed, finished: Finished, prices: PriceBook) -> N
             (*row, to_json(table.keys).decode(), table.source_sha256),
         )
         bill.record(db, finished.usage, prices)
+        lineage.append(db, finished.lineage)
+        made = lineage.of_table(run.model, run.id, finished.answers_sha256, sha256, run.business_time)
+        lineage.append(db, made)
 
 
 def read(db: sqlite3.Connection) -> list[BatchRun]:

@@ -8,11 +8,25 @@ from pydantic import Field
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from archlab.control import batches, bill, clock, decisions, metrics, page, repository, scores, snapshots, sync, ticks
+from archlab.control import (
+    ancestry,
+    batches,
+    bill,
+    clock,
+    decisions,
+    lineage,
+    metrics,
+    page,
+    repository,
+    scores,
+    snapshots,
+    sync,
+    ticks,
+)
 from archlab.control.batches import Finished
 from archlab.control.comparison import comparison
 from archlab.control.decisions import Decided
-from archlab.control.edge import ANY, OPERATOR, Call, Handler, endpoint
+from archlab.control.edge import ANY, OPERATOR, Call, Handler, endpoint, respond
 from archlab.control.login import COOKIE, local_path
 from archlab.control.snapshots import Materialized
 from archlab.errors import ArchlabError, NotFoundError, UserError
@@ -96,6 +110,30 @@ def verify_decisions(call: Call) -> Any:
         records = decisions.read(db)
     faults = chain.verify(records)
     return {"records": len(records), "whole": not faults, "faults": faults}
+
+
+def post_lineage(call: Call) -> Any:
+    """Record an OpenLineage run event, or a list of them; what is known already is passed over."""
+    events = call.body(lineage.Reported).root
+    with call.service.store.write() as db:
+        recorded = lineage.append(db, events)
+    return respond({"recorded": recorded}, 201)
+
+
+def get_lineage(call: Call) -> Any:
+    """The way back from a model's alias or version, or from a prediction."""
+    model, version = call.query.get("model"), call.query.get("version")
+    if prediction := call.query.get("prediction"):
+        return ancestry.of_prediction(call.service, prediction, model)
+    if not model:
+        raise UserError("Lineage is of a model or a prediction.", "GET /lineage?model=…&alias=champion")
+    return ancestry.of_model(call.service, model, version, call.query.get("alias", "champion"))
+
+
+def get_lineage_events(call: Call) -> Any:
+    """The log of lineage events, oldest first."""
+    with call.service.store.read() as db:
+        return lineage.read(db)
 
 
 def reconcile(call: Call) -> Any:
@@ -277,6 +315,9 @@ CALLS: tuple[tuple[str, str, Handler, str | None], ...] = (
     ("POST", "/decisions", post_decision, OPERATOR),
     ("GET", "/decisions", get_decisions, ANY),
     ("POST", "/decisions/verify", verify_decisions, ANY),
+    ("POST", "/api/v1/lineage", post_lineage, OPERATOR),
+    ("GET", "/lineage", get_lineage, ANY),
+    ("GET", "/lineage/events", get_lineage_events, ANY),
     ("POST", "/releases/reconcile", reconcile, OPERATOR),
     ("GET", "/releases", get_releases, ANY),
     ("GET", "/champions/{model}", get_champion, ANY),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from datetime import UTC, datetime
 
+from archlab.control import lineage
 from archlab.control.store import Store
 from archlab.policy import chain
 from archlab.spec.base import Spec
@@ -34,6 +35,7 @@ def append(store: Store, decided: Decided, business_time: datetime) -> DecisionR
                 *(record.decision.allow, record.model_dump_json()),
             ),
         )
+        lineage.append(db, lineage.of_decision(record))
     return record
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from archlab.control import lineage
 from archlab.control.store import Store
 from archlab.errors import ArchlabError
 from archlab.files import write_atomic, write_model
@@ -48,6 +49,7 @@ class Feed:
         with self._store.write() as db:
             db.execute("INSERT INTO feeds VALUES (?, ?)", (after.sequence, after.model_dump_json()))
             db.execute("DELETE FROM feeds WHERE sequence <= ?", (after.sequence - KEPT_FEEDS,))
+            lineage.append(db, lineage.of_feed(before, after))
         write_model(self._folder / "feed.json", after)
         return after
 

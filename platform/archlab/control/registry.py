@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 
 from archlab.addresses import Address
 from archlab.errors import ArchlabError, NotFoundError, UnavailableError
+from archlab.lineage.facts import Origin
 from archlab.unixhttp import get
 
 PREFIX = "/mlflow"
@@ -62,6 +63,21 @@ class Registry:
         answer = self._json(f"{API}/model-versions/get?{query}")["model_version"]
         tags = {t["key"]: t["value"] for t in answer.get("tags", [])}
         return Registered(model, str(answer["version"]), tags)
+
+    def origin(self, model: str, version: str) -> Origin:
+        """A version's tags and the tags of its run.
+
+        Raises:
+            NotFoundError: the registry has no version of that number.
+        """
+        query = urlencode({"name": model, "version": version})
+        found = self._json(f"{API}/model-versions/get?{query}")["model_version"]
+        tags, run = {t["key"]: t["value"] for t in found.get("tags", [])}, str(found.get("run_id", ""))
+        try:
+            data = self._json(f"{API}/runs/get?{urlencode({'run_id': run})}")["run"]["data"] if run else None
+        except NotFoundError:
+            data = None
+        return Origin(tags, run, None if data is None else {t["key"]: t["value"] for t in data.get("tags", [])})
 
     def onnx(self, model: str, version: str) -> bytes:
         """The version's model.onnx.

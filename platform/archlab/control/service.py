@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from archlab.addresses import REGISTRY, part
-from archlab.control import clock
+from archlab.control import clock, lineage
 from archlab.control.autoscaler import Autoscaler
 from archlab.control.desired import Desired
 from archlab.control.feed import Feed
@@ -37,11 +37,12 @@ class Service:
         self.verifier = Verifier(folder)
         self.desired = Desired(folder)
         self.store = Store(folder.control_db)
+        lineage.prepare(self.store)
         self.feed = Feed(folder, self.store)
         self.feed.repair(self.feed.current())
         self.logins = LoginCodes()
-        registry = Registry(part(folder, REGISTRY), lambda: mint(folder, PLATFORM))
-        self.reconciler = Reconciler(self.store, self.feed, registry, self.desired)
+        self.registry = Registry(part(folder, REGISTRY), lambda: mint(folder, PLATFORM))
+        self.reconciler = Reconciler(self.store, self.feed, self.registry, self.desired)
         self.predictions = Predictions(
             folder.control_db.with_name("predictions.db"), folder.predictions, self._table_keys
         )

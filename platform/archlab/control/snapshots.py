@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import sqlite3
 
 from pydantic import Field
 
+from archlab.control import lineage
 from archlab.control.store import Store
 from archlab.errors import UserError
 from archlab.files import write_model
 from archlab.settings import LabFolder
 from archlab.spec.base import Spec, UtcTime
+from archlab.spec.lineage import OpenLineageEvent
 from archlab.spec.release import FeatureSnapshot, ViewSnapshot
 
 KEPT = 16
@@ -22,6 +25,8 @@ class Materialized(Spec):
 
     business_time: UtcTime
     views: tuple[ViewSnapshot, ...] = Field(min_length=1)
+    lineage: tuple[OpenLineageEvent, ...] = ()
+    """What the materialisation reports of itself."""
 
 
 def publish(store: Store, folder: LabFolder, made: Materialized) -> FeatureSnapshot:
@@ -43,7 +48,10 @@ def publish(store: Store, folder: LabFolder, made: Materialized) -> FeatureSnaps
             business_time=made.business_time,
             views=tuple(views[name] for name in sorted(views)),
         )
-        db.execute("INSERT INTO snapshots VALUES (?, ?)", (after.sequence, after.model_dump_json()))
+        manifest = after.model_dump_json()
+        db.execute("INSERT INTO snapshots VALUES (?, ?)", (after.sequence, manifest))
+        lineage.append(db, made.lineage)
+        lineage.append(db, lineage.of_snapshot(after, hashlib.sha256(manifest.encode()).hexdigest()))
         gone = _forget(db, after.sequence - KEPT)
         write_model(folder.snapshots / "current.json", after)
     for path in gone:

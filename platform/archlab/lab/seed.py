@@ -55,8 +55,9 @@ def fill_features(lab: Lab, progress: Progress) -> None:
         args=("--from", start.isoformat(), "--to", (start + lab.declared.tick).isoformat()),
     )
     lab.target.run(job, ticks.append)
-    views = [view for tick in ticks if "tick" in tick for view in tick["views"]]
-    lab.control.post("/snapshots", {"business_time": start.isoformat(), "views": views})
+    done = [tick for tick in ticks if "tick" in tick]
+    body = {part: [one for tick in done for one in tick.get(part, ())] for part in ("views", "lineage")}
+    lab.control.post("/snapshots", {"business_time": start.isoformat(), **body})
 
 
 def register(lab: Lab, progress: Progress) -> None:

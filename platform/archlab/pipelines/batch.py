@@ -23,10 +23,15 @@ from numpy.typing import NDArray
 
 from archlab import jobs
 from archlab.errors import NotFoundError
+from archlab.lineage import names, spool
+from archlab.lineage.digests import file_sha256
+from archlab.lineage.events import Event, completed
+from archlab.pipelines import recipes
 from archlab.pipelines.data import data_folder
 from archlab.settings import LabFolder
 from archlab.spec.business import Ask, Business, ModelCard
 from archlab.spec.grading import BatchRun
+from archlab.spec.lineage import LineageArtifact
 from archlab.spec.money import Basis, Resource, Usage, UsageKind
 from archlab.spec.release import Column
 from archlab.spec.scenario import Model, Scenario
@@ -86,7 +91,7 @@ def score(folder: LabFolder, scenario: Scenario, name: str, when: datetime) -> d
     card, champion = business.cards[name], Champion.of(folder, name)
     data = data_folder(folder.cache, scenario.business)
     jobs.report("batch", f"{name} version {champion.version}")
-    started = time.process_time()
+    started, began = time.process_time(), datetime.now(UTC)
     asks = business.batch_asks(data, name, model.caller, when)
     answers = predict(champion.path, matrix(data, champion.columns, asks, when))
     identifier = f"{name}-{when:%Y%m%dT%H%M%SZ}-v{champion.version}"
@@ -105,7 +110,33 @@ def score(folder: LabFolder, scenario: Scenario, name: str, when: datetime) -> d
         "run": finished.model_dump(mode="json"),
         "table": table(card, asks, answers, finished, champion.sha256),
         "usage": [usage(model, finished).model_dump(mode="json")],
+        "answers_sha256": (answered := file_sha256(path)),
+        "lineage": events(folder, scenario.business, champion, finished, answered, began),
     }
+
+
+def events(
+    folder: LabFolder, business: str, champion: Champion, run_: BatchRun, answered: str, began: datetime
+) -> list[Event]:
+    """What a run read and wrote: the champion's file, the data's files, the answers."""
+    data = data_folder(folder.cache, business)
+    views = {f"views/{c.source}.parquet" for c in champion.columns if c.source != "request"}
+    files = _files(data, f"{names.cached(folder.cache, data)}/")
+    version = LineageArtifact(name=names.version(run_.model, run_.version), sha256=champion.sha256)
+    return completed(
+        f"batch.{run_.model}",
+        inputs=[version, *(files.artifact(n) for n in sorted({*recipes.training(business).READS, *views}))],
+        outputs=[LineageArtifact(name=names.answers(run_.model, run_.id), sha256=answered)],
+        facts={"rows": str(run_.rows)},
+        began=began,
+        business_time=run_.business_time,
+    )
+
+
+@cache
+def _files(data: Path, prefix: str) -> spool.Files:
+    """A job makes many runs over the same files."""
+    return spool.Files(data, prefix)
 
 
 def matrix(data: Path, columns: Sequence[Column], asks: Sequence[Ask], when: datetime) -> NDArray[np.float32]:

@@ -1,7 +1,8 @@
 """`python -m archlab.pipelines.materialize --from ISO --to ISO --every VIEW=SECONDS ...`: online features by tick.
 
 For each tick that starts at a moment with from <= moment < to, the views that are due are materialised by Feast and
-exported; one line per tick, `{"tick", "views": [...], "cpu_ms": {...}}`, is printed as soon as its files exist. Feast
+exported; one line per tick, `{"tick", "views": [...], "cpu_ms": {...}, "lineage": [...]}`, is printed as soon as its
+files exist; `lineage` are OpenLineage events, which whoever publishes the views hands on with them. Feast
 stays the only writer of the online store. Running it again for the same span gives the same files.
 """
 
@@ -13,14 +14,18 @@ import os
 import sys
 import time
 import warnings
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from archlab import jobs
 from archlab.errors import UsageError
+from archlab.lineage import names, spool
+from archlab.lineage.events import Event, completed
 from archlab.pipelines import data, recipes
 from archlab.pipelines.training_sets import services
 from archlab.settings import LabFolder
+from archlab.spec.lineage import LineageArtifact
 from archlab.spec.release import ViewSnapshot
 from archlab.spec.scenario import Scenario
 
@@ -46,6 +51,7 @@ def run(arguments: list[str]) -> dict[str, Any]:
 
     warnings.filterwarnings("ignore")  # after Feast's import, which resets it
     materializer = Materializer(folder.features, typed, folder.snapshots, wanted)
+    files = spool.Files(typed, f"{names.cached(folder.cache, typed)}/")
     ticks = 0
     for moment, written in materializer.ticks(chosen.start, chosen.end, timedelta(seconds=chosen.tick), every):
         views = [
@@ -56,11 +62,27 @@ def run(arguments: list[str]) -> dict[str, Any]:
             "tick": moment.isoformat(),
             "views": [view.model_dump(mode="json") for view in views],
             "cpu_ms": {w.view: round(w.cpu_ms, 1) for w in written},
+            "lineage": events(files, views, moment),
         }
         sys.stdout.write(json.dumps(line) + "\n")
         sys.stdout.flush()
         ticks += 1
     return {"ticks": ticks}
+
+
+def events(files: spool.Files, views: Sequence[ViewSnapshot], moment: datetime) -> list[Event]:
+    """A run per view: from its history to its rows at a moment."""
+    return [
+        event
+        for view in views
+        for event in completed(
+            f"materialize.{view.view}",
+            inputs=[files.artifact(f"views/{view.view}.parquet")],
+            outputs=[LineageArtifact(name=names.view_rows(view.view), sha256=view.sha256)],
+            facts={"rows": str(view.rows), "materialized": view.materialized.isoformat()},
+            business_time=moment,
+        )
+    ]
 
 
 def schedules(words: list[str]) -> dict[str, timedelta]:

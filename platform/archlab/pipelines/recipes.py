@@ -70,6 +70,8 @@ class Training(Protocol):
     RECIPES: Sequence[Recipe]
     CUTOFF: datetime
     """Training rows were asked about before it, hold-out rows after."""
+    READS: Sequence[str]
+    """Files below the data's folder that entity rows, requests and batch questions are made from."""
     EVALUATED_AT: datetime
     """Business time of the evaluation: every outcome of the hold-out was known by then."""
 

@@ -10,17 +10,24 @@ import argparse
 import json
 import os
 from collections.abc import Collection, Mapping
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
+from uuid import UUID
 
 from archlab import jobs
 from archlab.errors import NotFoundError
+from archlab.lineage import names as lineage
+from archlab.lineage.events import Event, completed
+from archlab.pipelines import recipes, train
 from archlab.pipelines.data import data_folder
 from archlab.pipelines.device_support import node_support
 from archlab.pipelines.train import BASE, Trained, trained
 from archlab.settings import LabFolder
 from archlab.spec.devices import NodeSupport
+from archlab.spec.lineage import LineageArtifact
 from archlab.spec.scenario import Scenario
+from archlab.unixhttp import control
 
 EXPERIMENT = "training"
 REQUIREMENTS = ["onnxruntime", "numpy"]
@@ -47,7 +54,25 @@ def run(arguments: list[str]) -> dict[str, Any]:
         found = trained(folder.cache, scenario.business, data, name, chosen.variant)
         owner, team = owners[name]
         versions[name] = register(found, owner=owner, team=team)
+        recipe = recipes.recipe(recipes.training(scenario.business), name, chosen.variant)
+        made = train.events(folder.cache, scenario.business, recipe, found)
+        control(folder, "POST", "/api/v1/lineage", [*made, *events(folder.cache, found, versions[name])])
     return {"versions": versions}
+
+
+def events(cache: Path, model: Trained, version: str) -> list[Event]:
+    """What registering a model read and wrote: its file, and the version with the digest that the gate noted."""
+    from mlflow import MlflowClient
+
+    name = model.card.model
+    found = MlflowClient().get_model_version(name, version)
+    return completed(
+        f"register.{name}",
+        inputs=[LineageArtifact(name=lineage.cached(cache, model.onnx), sha256=model.card.sha256)],
+        outputs=[LineageArtifact(name=lineage.version(name, version), sha256=found.tags.get("archlab.sha256", ""))],
+        facts={"mlflow_run_id": str(found.run_id), "author": found.tags.get("archlab.author", "")},
+        run_id=str(UUID(str(found.run_id))),
+    )
 
 
 def register(

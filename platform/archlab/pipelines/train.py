@@ -22,13 +22,17 @@ from typing import Any
 from archlab import jobs
 from archlab.errors import ArchlabError
 from archlab.files import write_atomic
+from archlab.lineage import names, spool
+from archlab.lineage.digests import file_sha256
+from archlab.lineage.events import Event, completed
 from archlab.pipelines import data as typed
 from archlab.pipelines import recipes
 from archlab.pipelines.evaluate import evaluate
 from archlab.pipelines.recipes import Recipe
-from archlab.pipelines.training_sets import Builder, Frame
+from archlab.pipelines.training_sets import Builder, Frame, events_of
 from archlab.settings import LabFolder
 from archlab.spec.base import Sha256, Spec, UtcTime
+from archlab.spec.lineage import LineageArtifact
 from archlab.spec.release import Column
 from archlab.spec.scenario import Scenario
 
@@ -115,6 +119,14 @@ def training_set(cache: Path, business: str, recipe: Recipe) -> Path:
     return _sets(cache, typed.digest(business), recipes.code_digest(business)) / f"{recipe.spine}.parquet"
 
 
+def events(cache: Path, business: str, recipe: Recipe, model: Trained) -> list[Event]:
+    """What is on record of a model's making: its data, its training set, its training. What is lost is left out."""
+    data, frame = typed.data_folder(cache, business), training_set(cache, business, recipe)
+    return [
+        event for path in (data / spool.NAME, events_of(frame), model.folder / spool.NAME) for event in spool.kept(path)
+    ]
+
+
 def _sets(cache: Path, data_digest: str, code: str) -> Path:
     return cache / "training" / hashlib.sha256((data_digest + code).encode()).hexdigest()
 
@@ -151,7 +163,7 @@ def _warm_up() -> None:
 
 
 def _make(recipe: Recipe, frame: Frame, place: Path, data_digest: str, code: str, evaluated_at: datetime) -> None:
-    began = time.monotonic()
+    began, began_at = time.monotonic(), datetime.now(UTC)
     result = evaluate(recipe, frame.path)
     card = recipe.card
     if (result.value > result.baseline) is not card.higher_is_better:
@@ -159,7 +171,7 @@ def _make(recipe: Recipe, frame: Frame, place: Path, data_digest: str, code: str
             f"{recipe.name} does not beat its rule: {card.metric} {result.value:.4f}, not {result.baseline:.4f}.",
             "Its recipe needs work.",
         )
-    now = datetime.now(UTC)
+    now, sha256 = datetime.now(UTC), hashlib.sha256(result.onnx).hexdigest()
     evidence = TrainedCard(
         model=card.name,
         variant=recipe.variant,
@@ -183,20 +195,29 @@ def _make(recipe: Recipe, frame: Frame, place: Path, data_digest: str, code: str
         train_rows=result.train_rows,
         holdout_rows=result.holdout_rows,
         parity_max_abs_diff=result.parity_max_abs_diff,
-        sha256=hashlib.sha256(result.onnx).hexdigest(),
+        sha256=sha256,
         data_digest=data_digest,
         code_version=code,
         trained_at=now,
         evaluated_at=evaluated_at,
     )
-    _write(place, result.onnx, evidence)
+    cache = place.parent.parent
+    said = completed(
+        f"train.{recipe.name}",
+        inputs=[LineageArtifact(name=names.cached(cache, frame.path), sha256=file_sha256(frame.path))],
+        outputs=[LineageArtifact(name=names.cached(cache, place / "model.onnx"), sha256=sha256)],
+        facts={"data_digest": data_digest, "code_version": code, "algorithm": card.algorithm},
+        began=began_at,
+    )
+    _write(place, result.onnx, evidence, said)
 
 
-def _write(place: Path, onnx: bytes, card: TrainedCard) -> None:
+def _write(place: Path, onnx: bytes, card: TrainedCard, said: list[Event]) -> None:
     part = place.with_name(f".{place.name}.part")
     part.mkdir(parents=True, exist_ok=True)
     write_atomic(part / "model.onnx", onnx)
     write_atomic(part / "card.json", card.model_dump_json(indent=2) + "\n")
+    spool.keep(part / spool.NAME, said)
     if not place.is_dir():
         part.rename(place)
 

@@ -14,12 +14,15 @@ import time
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from archlab import jobs
 from archlab.errors import ArchlabError
+from archlab.lineage import names, spool
+from archlab.lineage.events import completed
 from archlab.pipelines import recipes
 
 MODULE = "archlab.pipelines.training_sets"
@@ -109,21 +112,52 @@ def make(store: Any, content: recipes.Training, data: Path, spine: str, folder: 
     path = folder / f"{spine}.parquet"
     if path.exists():
         return path, int(pq.read_metadata(path).num_rows)
+    began = datetime.now(UTC)
     entities = content.entities(data, spine)
     features = _features([recipe for recipe in content.RECIPES if recipe.spine == spine])
     joined = entities.join(point_in_time(store, entities, features))
     part = path.with_suffix(".part")
     joined.to_parquet(part, compression="zstd", index=False)
+    report(path, part, data, [*content.READS, *(f"views/{view}.parquet" for view in features)], len(joined), began)
     part.replace(path)
     return path, len(joined)
+
+
+def events_of(path: Path) -> Path:
+    """Where a frame's lineage events lie."""
+    return path.with_name(f"{path.stem}.{spool.NAME}")
+
+
+def report(path: Path, part: Path, data: Path, read: Sequence[str], rows: int, began: datetime) -> None:
+    """Keep what a frame was made from beside it; before it gets its name, so that none is without.
+
+    Args:
+        path: the frame's place, two folders below the cache.
+        part: where it is until then.
+        data: the data's folder.
+        read: files below it that went in.
+        rows: of the frame.
+        began: wall time.
+    """
+    cache = path.parent.parent.parent
+    files = spool.Files(data, f"{names.cached(cache, data)}/")
+    written = spool.Files(part.parent, "").artifact(part.name)
+    events = completed(
+        f"training_set.{path.stem}",
+        inputs=[files.artifact(name) for name in sorted(set(read))],
+        outputs=[written.model_copy(update={"name": names.cached(cache, path)})],
+        facts={"rows": str(rows)},
+        began=began,
+    )
+    spool.keep(events_of(path), events)
 
 
 def _features(chosen: Sequence[recipes.Recipe]) -> dict[str, list[str]]:
     found: dict[str, dict[str, None]] = {}
     for recipe in chosen:
-        for view, names in recipe.views.items():
-            found.setdefault(view, {}).update(dict.fromkeys(names))
-    return {view: list(names) for view, names in found.items()}
+        for view, chosen_features in recipe.views.items():
+            found.setdefault(view, {}).update(dict.fromkeys(chosen_features))
+    return {view: list(features) for view, features in found.items()}
 
 
 if __name__ == "__main__":

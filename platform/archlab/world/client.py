@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -67,9 +67,15 @@ class ControlClient:
         """Record a run and publish its table."""
         await self._json("POST", "/batch-runs", finished)
 
-    async def post_snapshot(self, business_time: datetime, views: tuple[ViewSnapshot, ...]) -> FeatureSnapshot:
-        """Publish materialised views."""
-        body = {"business_time": business_time.isoformat(), "views": [v.model_dump(mode="json") for v in views]}
+    async def post_snapshot(
+        self, business_time: datetime, views: tuple[ViewSnapshot, ...], lineage: Sequence[Mapping[str, Any]] = ()
+    ) -> FeatureSnapshot:
+        """Publish materialised views, and what is on record of their making."""
+        body = {
+            "business_time": business_time.isoformat(),
+            "views": [v.model_dump(mode="json") for v in views],
+            "lineage": lineage,
+        }
         return FeatureSnapshot.model_validate(await self._json("POST", "/snapshots", body))
 
     async def post_tick(self, tick: Tick) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -19,13 +20,22 @@ def arguments(start: datetime, end: datetime, tick: timedelta, features: Sequenc
     return [*span, *(word for schedule in every for word in ("--every", schedule))]
 
 
+@dataclass(frozen=True, slots=True)
+class Materialized:
+    """What fell due at one tick."""
+
+    views: tuple[ViewSnapshot, ...]
+    lineage: tuple[dict[str, Any], ...]
+    """OpenLineage events about them."""
+
+
 class Materializer:
     """Views per tick, in the ticks' order; it works ahead while a tick's callers ask."""
 
     def __init__(self, child: Child) -> None:
         self._ticks = _ticks(child)
 
-    async def views(self, tick: datetime) -> tuple[ViewSnapshot, ...]:
+    async def due(self, tick: datetime) -> Materialized:
         """What was materialised for the tick that starts then; empty when nothing was due.
 
         Raises:
@@ -35,7 +45,8 @@ class Materializer:
         if said is None or datetime.fromisoformat(said["tick"]) != tick:
             found = "nothing" if said is None else said["tick"]
             raise ArchlabError(f"The materialiser streamed {found} where {tick.isoformat()} was due.")
-        return tuple(ViewSnapshot.model_validate(view) for view in said["views"])
+        views = tuple(ViewSnapshot.model_validate(view) for view in said["views"])
+        return Materialized(views, tuple(said.get("lineage", ())))
 
 
 async def _ticks(child: Child) -> AsyncIterator[dict[str, Any]]:

@@ -133,9 +133,9 @@ class Replay:
 
     async def _renew(self, moment: datetime, materializer: Materializer, batches: BatchRuns) -> None:
         """What is due when the clock reads `moment`: features, then batch runs. Also at the end, for who asks then."""
-        views = await materializer.views(moment)
-        if views:
-            self._snapshot = await self._control.post_snapshot(moment, views)
+        made = await materializer.due(moment)
+        if made.views:
+            self._snapshot = await self._control.post_snapshot(moment, made.views, made.lineage)
         for finished in await batches.results(moment):
             await self._control.post_batch_run(finished)
 

@@ -25,6 +25,9 @@ FLIGHT_MODELS = (
     "block-time-buffer",
 )
 
+READS = ("flights.parquet", "views/carrier_daily.parquet", "views/route_daily.parquet", "views/aircraft_state.parquet")
+"""Files below the data's folder that the queries see, and no others."""
+
 _LATE = "cancelled OR dep_delay > 15"
 
 # What the fixed baselines know: the past up to CUTOFF, as small tables.
@@ -77,9 +80,8 @@ def connect(data: Path) -> duckdb.DuckDBPyConnection:
     """A connection that sees the typed files and views under `data`, with the fixed baselines computed (0.3 s)."""
     connection = duckdb.connect()
     connection.execute("SET TimeZone = 'UTC'; SET enable_object_cache = true")
-    connection.execute(f"CREATE TEMP VIEW flights AS FROM read_parquet('{data}/flights.parquet')")
-    for name in ("carrier_daily", "route_daily", "aircraft_state"):
-        connection.execute(f"CREATE TEMP VIEW {name} AS FROM read_parquet('{data}/views/{name}.parquet')")
+    for name in READS:
+        connection.execute(f"CREATE TEMP VIEW {Path(name).stem} AS FROM read_parquet('{data}/{name}')")
     year = _SLOTS.format(since="TIMESTAMP '2013-01-01 06:00:00'", until=f"TIMESTAMP '{CUTOFF}'")
     for statement in _FIXED:
         connection.execute(statement.format(cutoff=CUTOFF, slots=year))

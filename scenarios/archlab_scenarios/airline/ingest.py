@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import duckdb
@@ -74,27 +75,29 @@ TABLES = {
 }
 
 
-def digest() -> str:
-    """SHA-256 over the source files and this module: what the typed files depend on."""
-    total = hashlib.sha256(Path(__file__).read_bytes())
-    for name in SOURCES:
-        total.update((_source_folder() / name).read_bytes())
-    return total.hexdigest()
+def sources() -> Mapping[str, Path]:
+    """The files that are read, by name."""
+    return {name: _source_folder() / name for name in SOURCES}
+
+
+def reader() -> str:
+    """SHA-256 of this module: the typed files depend on it and on the sources."""
+    return hashlib.sha256(Path(__file__).read_bytes()).hexdigest()
 
 
 def write(folder: Path) -> None:
     """Write `flights`, `weather`, `planes` and `airports` as zstd Parquet into an existing folder."""
-    sources = {Path(name).stem.split(".")[0]: _source_folder() / name for name in SOURCES}
+    tables = {Path(name).stem.split(".")[0]: path for name, path in sources().items()}
     unpacked = folder / "flights.csv"
-    with zipfile.ZipFile(sources["flights"]) as archive:
+    with zipfile.ZipFile(tables["flights"]) as archive:
         unpacked.write_bytes(archive.read("flights.csv"))
-    sources["flights"] = unpacked
+    tables["flights"] = unpacked
     try:
         with duckdb.connect() as connection:
             connection.execute("SET TimeZone = 'UTC'")
             for table, query in TABLES.items():
                 target = folder / f"{table}.parquet"
-                filled = query.format(**sources)
+                filled = query.format(**tables)
                 connection.execute(f"COPY ({filled}) TO '{target}' ({FORMAT})")
     finally:
         unpacked.unlink()

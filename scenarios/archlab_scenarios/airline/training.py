@@ -17,6 +17,7 @@ from . import events
 from .cards import CARDS, columns
 
 CUTOFF = events.CUTOFF.replace(tzinfo=UTC)
+READS = events.READS
 
 _AT = timedelta(hours=8)
 EVALUATED_AT = datetime(2013, 12, 2, tzinfo=UTC)

@@ -1,0 +1,145 @@
+"""OpenLineage run events, made with the project's own classes (`openlineage-python`, specification 2-0-2).
+
+Each run is reported by two events, START and COMPLETE, once its outputs exist. A dataset's facet `version` has the
+SHA-256 of its content, which is what one run's outputs and the next one's inputs are joined by. A run's id follows from
+what it did, so that a run that was killed and done again is not reported twice.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID, uuid5
+
+from attrs import define
+from openlineage.client.event_v2 import InputDataset, Job, OutputDataset, Run, RunEvent, RunState
+from openlineage.client.facet_v2 import RunFacet, dataset_version_dataset, job_type_job, nominal_time_run
+from openlineage.client.serde import Serde
+
+from archlab import __version__
+from archlab.lineage.names import NAMESPACE
+from archlab.spec.lineage import LineageArtifact, LineageRecord, LineageRun
+
+PRODUCER = f"urn:archlab:{__version__}"
+SHA256 = "sha256:"
+FACTS = "archlab_facts"
+COMPLETE = '"eventType":"COMPLETE"'
+_DIGEST = re.compile(f"{SHA256}[0-9a-f]{{64}}")
+_RUNS = UUID("6f1d2d0c-9a53-5b7e-8f0b-3d5a7c1e2b94")
+"""Namespace of run ids that follow from what a run did."""
+
+Event = dict[str, Any]
+
+
+@define
+class ArchlabFacts(RunFacet):
+    """What a run says of itself beside its datasets: texts by name."""
+
+    facts: dict[str, str]
+
+
+def completed(
+    job: str,
+    *,
+    inputs: Iterable[LineageArtifact],
+    outputs: Iterable[LineageArtifact],
+    facts: Mapping[str, str] | None = None,
+    began: datetime | None = None,
+    business_time: datetime | None = None,
+    run_id: str | None = None,
+) -> list[Event]:
+    """START and COMPLETE of a run that is over.
+
+    Args:
+        job: what ran, `STEP.SUBJECT`.
+        inputs: what it read.
+        outputs: what it wrote.
+        facts: further texts.
+        began: wall time of its start; now when it took no time worth telling.
+        business_time: the moment on the business clock that it was for (facet `nominalTime`).
+        run_id: a UUID, where the run has one already.
+    """
+    read, written, said = tuple(inputs), tuple(outputs), dict(facts or {})
+    ended = datetime.now(UTC)
+    named = run_id or str(uuid5(_RUNS, _canonical([job, _plain(read), _plain(written), said, str(business_time)])))
+    run_facets: dict[str, RunFacet] = {FACTS: ArchlabFacts(facts=said, producer=PRODUCER)} if said else {}
+    if business_time:
+        moment = _iso(business_time)
+        run_facets["nominalTime"] = nominal_time_run.NominalTimeRunFacet(nominalStartTime=moment, producer=PRODUCER)
+    kind = job_type_job.JobTypeJobFacet(processingType="BATCH", integration="ARCHLAB", jobType="JOB", producer=PRODUCER)
+
+    def event(state: RunState, at: datetime, **datasets: Any) -> Event:
+        made = RunEvent(
+            eventType=state,
+            eventTime=_iso(at),
+            producer=PRODUCER,
+            run=Run(runId=named, facets=run_facets),
+            job=Job(namespace=NAMESPACE, name=job, facets={"jobType": kind}),
+            **datasets,
+        )
+        found: Event = Serde.to_dict(made)
+        return found
+
+    start = event(RunState.START, began or ended)
+    done = event(
+        RunState.COMPLETE,
+        ended,
+        inputs=[InputDataset(namespace=NAMESPACE, name=a.name, facets=_facets(a)) for a in read],
+        outputs=[OutputDataset(namespace=NAMESPACE, name=a.name, facets=_facets(a)) for a in written],
+    )
+    return [start, done]
+
+
+def read_run(record: LineageRecord) -> LineageRun | None:
+    """The completed run that a record is about; None for any other event, and for what can't be read any more."""
+    if COMPLETE not in record.event:
+        return None
+    try:
+        event = json.loads(record.event)
+        return LineageRun(
+            sequence=record.sequence,
+            job=event["job"]["name"],
+            run_id=event["run"]["runId"],
+            at=event["eventTime"],
+            inputs=tuple(_artifact(found) for found in event.get("inputs", [])),
+            outputs=tuple(_artifact(found) for found in event.get("outputs", [])),
+            facts={str(k): str(v) for k, v in _facts(event).items()},
+        )
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return None
+
+
+def _facets(artifact: LineageArtifact) -> dict[str, Any]:
+    if not artifact.sha256:
+        return {}
+    facet = dataset_version_dataset.DatasetVersionDatasetFacet
+    return {"version": facet(datasetVersion=SHA256 + artifact.sha256, producer=PRODUCER)}
+
+
+def _artifact(dataset: Mapping[str, Any]) -> LineageArtifact:
+    """A dataset by name; one of another namespace has that in front. A version that is no SHA-256 counts as none."""
+    said = (dataset.get("facets") or {}).get("version") or {}
+    version = str(said.get("datasetVersion", ""))
+    sha256 = version.removeprefix(SHA256) if _DIGEST.fullmatch(version) else ""
+    ours = dataset["namespace"] == NAMESPACE
+    return LineageArtifact(name=dataset["name"] if ours else f"{dataset['namespace']}:{dataset['name']}", sha256=sha256)
+
+
+def _facts(event: Mapping[str, Any]) -> Mapping[str, Any]:
+    said = ((event["run"].get("facets") or {}).get(FACTS) or {}).get("facts")
+    return said if isinstance(said, dict) else {}
+
+
+def _plain(artifacts: tuple[LineageArtifact, ...]) -> list[list[str]]:
+    return sorted([a.name, a.sha256] for a in artifacts)
+
+
+def _canonical(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"))
+
+
+def _iso(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
