@@ -113,7 +113,7 @@ def drawn(found: Lineage) -> Tree:
         for gap in node.gaps:
             branch.add(f"[bold red]missing[/] {_plain(gap.link.partition(' -> ')[2])}: {_plain(gap.missing)}")
         for below in (nodes[identifier] for identifier in node.inputs):
-            if below.id in seen and below.inputs:
+            if below.id in seen:
                 branch.add(f"[dim]{_plain(below.kind)} {_plain(below.name)}, drawn above[/]")
             else:
                 grow(branch.add(_line(below)), below)

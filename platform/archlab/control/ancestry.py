@@ -115,11 +115,10 @@ class _There:
             return _of(self._folder.releases / "blobs" / sha256, needed=sha256 in self._released.values())
         if name.startswith(names.SNAPSHOTS) and not name.startswith(names.MANIFEST):
             return _of(self._folder.snapshots / "blobs" / f"{sha256}.json", needed=sha256 in self._views)
-        if name.startswith((names.BATCH, "cache/")):
-            root = self._folder.root if name.startswith(names.BATCH) else self._folder.cache.parent
-            path = (root / name).resolve()
-            inside = path.is_relative_to(root.resolve()) or path.is_relative_to(self._folder.cache.resolve())
-            return _of(path, needed=False) if inside else None
+        for prefix, root in ((names.BATCH, self._folder.batch), (names.CACHE, self._folder.cache)):
+            path = (root / name.removeprefix(prefix)).resolve()
+            if name.startswith(prefix) and path.is_relative_to(root.resolve()):
+                return _of(path, needed=False)
         return None
 
     def _registered(self, model: str, version: str) -> str | None:

@@ -23,7 +23,7 @@ class Part(NamedTuple):
 
 
 SOURCE = "source/"
-DATA, VIEWS = "cache/data/", "/views/"
+CACHE, DATA, VIEWS = "cache/", "cache/data/", "/views/"
 TRAINING, MODELS = "cache/training/", "cache/models/"
 REGISTRY, RELEASES, TABLES, BATCH = "registry/", "releases/", "tables/", "batch/"
 MANIFEST, SNAPSHOTS = "snapshots/manifest/", "snapshots/"
@@ -62,7 +62,7 @@ def source(business: str, name: str) -> str:
 
 def cached(cache: Path, path: Path) -> str:
     """A file of the cache that labs share."""
-    return f"cache/{path.relative_to(cache).as_posix()}"
+    return f"{CACHE}{path.relative_to(cache).as_posix()}"
 
 
 def version(model: str, number: str) -> str:

@@ -118,12 +118,12 @@ def score(folder: LabFolder, scenario: Scenario, name: str, when: datetime) -> d
 def events(
     folder: LabFolder, business: str, champion: Champion, run_: BatchRun, answered: str, began: datetime
 ) -> list[Event]:
-    """What a run read and wrote: the champion's file, the data's files, the answers."""
+    """What a run read and wrote: the champion's file, the data's files, the answers; and how the data came about."""
     data = data_folder(folder.cache, business)
     views = {f"views/{c.source}.parquet" for c in champion.columns if c.source != "request"}
     files = _files(data, f"{names.cached(folder.cache, data)}/")
     version = LineageArtifact(name=names.version(run_.model, run_.version), sha256=champion.sha256)
-    return completed(
+    made = completed(
         f"batch.{run_.model}",
         inputs=[version, *(files.artifact(n) for n in sorted({*recipes.training(business).READS, *views}))],
         outputs=[LineageArtifact(name=names.answers(run_.model, run_.id), sha256=answered)],
@@ -131,6 +131,7 @@ def events(
         began=began,
         business_time=run_.business_time,
     )
+    return [*spool.kept(data / spool.NAME), *made]
 
 
 @cache

@@ -52,6 +52,7 @@ def run(arguments: list[str]) -> dict[str, Any]:
     warnings.filterwarnings("ignore")  # after Feast's import, which resets it
     materializer = Materializer(folder.features, typed, folder.snapshots, wanted)
     files = spool.Files(typed, f"{names.cached(folder.cache, typed)}/")
+    told = spool.kept(typed / spool.NAME)  # the lab may have been told of other data than is there by now
     ticks = 0
     for moment, written in materializer.ticks(chosen.start, chosen.end, timedelta(seconds=chosen.tick), every):
         views = [
@@ -62,8 +63,9 @@ def run(arguments: list[str]) -> dict[str, Any]:
             "tick": moment.isoformat(),
             "views": [view.model_dump(mode="json") for view in views],
             "cpu_ms": {w.view: round(w.cpu_ms, 1) for w in written},
-            "lineage": events(files, views, moment),
+            "lineage": [*told, *events(files, views, moment)],
         }
+        told = []
         sys.stdout.write(json.dumps(line) + "\n")
         sys.stdout.flush()
         ticks += 1

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -120,3 +121,24 @@ def test_what_the_cache_holds_is_not_trained_again(made: Mapping[str, Trained]) 
 def test_an_unknown_variant_names_the_known_ones() -> None:
     with pytest.raises(NotFoundError, match=r"no recipe for departure-delay v9.*missed-connection@v2-leaky"):
         recipes.recipe(CONTENT, "departure-delay", "v9")
+
+
+@pytest.mark.parametrize("name", ["departure-delay", LEAKY])
+def test_what_a_model_was_made_from_is_on_record_back_to_the_sources(name: str, made: Mapping[str, Trained]) -> None:
+    cache, chosen = settings.home() / "cache", recipe(name)
+    done = [e for e in train.events(cache, "airline", chosen, made[name]) if e["eventType"] == "COMPLETE"]
+    jobs = [event["job"]["name"] for event in done]
+    assert jobs == ["ingest.airline", "features.airline", f"training_set.{chosen.spine}", f"train.{name}"]
+    ingest, features, training_set, training = done
+    (output,), (learned,) = training["outputs"], training["inputs"]
+    assert output["facets"]["version"]["datasetVersion"] == f"sha256:{made[name].card.sha256}"
+    assert learned in [{**each, "inputFacets": {}} for each in _plain(training_set["outputs"])]
+    known = _plain([*ingest["outputs"], *features["outputs"]])
+    assert all(each in known for each in _plain(training_set["inputs"]))
+    read = {each["name"].rpartition("/")[2] for each in training_set["inputs"]}
+    assert read >= {"flights.parquet", *(f"{view}.parquet" for view in chosen.views)}
+    assert training["run"]["facets"]["archlab_facts"]["facts"]["data_digest"] == made[name].card.data_digest
+
+
+def _plain(datasets: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [{part: each[part] for part in ("namespace", "name", "facets")} for each in datasets]
