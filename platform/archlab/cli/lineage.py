@@ -23,6 +23,8 @@ SHOWN = {
     "decision": ("action", "asked_by", "author", "approved_by", "engine"),
 }
 """Facts that the tree has, by kind; --json has all."""
+TREE_COLUMNS = 1000
+"""Lines of the tree are not cut; a narrower terminal wraps them."""
 
 
 def register(app: typer.Typer) -> None:
@@ -84,6 +86,8 @@ def _show(answer: object, *, as_json: bool) -> None:
     Raises:
         UserError: links are missing.
     """
+    from rich.console import Console
+
     from archlab.errors import UserError
     from archlab.spec.lineage import Lineage
 
@@ -91,7 +95,7 @@ def _show(answer: object, *, as_json: bool) -> None:
     if as_json:
         emit_json(found.model_dump(mode="json"))
     else:
-        console.print(drawn(found), soft_wrap=True)
+        Console(width=TREE_COLUMNS, highlight=False).print(drawn(found))
     if found.gaps:
         named = "; ".join(f"{gap.link}: {gap.missing}" for gap in found.gaps)
         count = "1 link is" if len(found.gaps) == 1 else f"{len(found.gaps)} links are"
@@ -112,16 +116,24 @@ def drawn(found: Lineage) -> Tree:
         seen.add(node.id)
         for gap in node.gaps:
             branch.add(f"[bold red]missing[/] {_plain(gap.link.partition(' -> ')[2])}: {_plain(gap.missing)}")
+        above: list[str] = []
         for below in (nodes[identifier] for identifier in node.inputs):
             if below.id in seen:
-                branch.add(f"[dim]{_plain(below.kind)} {_plain(below.name)}, drawn above[/]")
+                above.append(_last(below))
             else:
                 grow(branch.add(_line(below)), below)
+        if above:
+            branch.add(f"[dim]{_plain(', '.join(above))}: see above[/]")
 
     root = nodes[found.root]
     tree = Tree(_line(root))
     grow(tree, root)
     return tree
+
+
+def _last(node: LineageNode) -> str:
+    """What was drawn before, in short."""
+    return f"{node.kind} {node.name.rpartition('/')[2] if node.name.startswith(('cache/', 'source/')) else node.name}"
 
 
 def _line(node: LineageNode) -> str:

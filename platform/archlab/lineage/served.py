@@ -38,8 +38,8 @@ def of_alias(facts: Facts, model: str, alias: str) -> Lineage:
         root.lacks("decision", missing, f"archlab promote {model} {version} --alias {alias}")
     else:
         root.inputs.append(_decision(graph, allowed).id)
-    if any(r.kind is ReleaseKind.ONNX and _views(r) for r in served):
-        _features(graph, root)
+    if looked_up := {c.source for r in served if r.kind is ReleaseKind.ONNX for c in r.columns} - {"request"}:
+        _features(graph, root, looked_up)
     return graph.lineage(root)
 
 
@@ -77,8 +77,9 @@ def of_prediction(facts: Facts, said: Predicted) -> Lineage:
             draft.lacks("version", missing, made_by(names.part(names.RELEASES)))
         _decided(graph, draft, run.facts.get("decision", ""), digest or "")
         draft.inputs.append(_version(graph, said.model, said.version).id)
-        if run.facts.get("kind") == ReleaseKind.ONNX.value and run.facts.get("views"):
-            _snapshot_of(graph, root, said.snapshot)
+        looked_up = set(run.facts.get("views", "").split())
+        if run.facts.get("kind") == ReleaseKind.ONNX.value and looked_up:
+            _snapshot_of(graph, root, said.snapshot, looked_up)
     return graph.lineage(root)
 
 
@@ -210,25 +211,26 @@ def _decision_agrees(draft: Draft, record: DecisionRecord, origin: Origin | None
         draft.lacks("decision", f"decision {record.id} was told data {short(said)}, the tag says {tagged}", remedy)
 
 
-def _features(graph: Graph, root: Draft) -> None:
+def _features(graph: Graph, root: Draft, views: set[str]) -> None:
     """What is looked up for callers now."""
     if graph.facts.manifest is None:
         missing = "control has published none"
         root.lacks("snapshot", missing, made_by(names.part(names.MANIFEST)))
         return
     manifest, sha256 = graph.facts.manifest
-    root.inputs.append(graph.artifact(LineageArtifact(name=names.snapshot(manifest.sequence), sha256=sha256)).id)
+    about = LineageArtifact(name=names.snapshot(manifest.sequence), sha256=sha256)
+    root.inputs.append(graph.artifact(about, only=_rows(views)).id)
 
 
-def _snapshot_of(graph: Graph, root: Draft, sequence: int) -> None:
+def _snapshot_of(graph: Graph, root: Draft, sequence: int, views: set[str]) -> None:
     """The snapshot that an answer's features came from."""
     made = graph.facts.made(names.snapshot(sequence))
     if not made:
         missing = f"no event says what snapshot {sequence} was made from"
         root.lacks("snapshot", missing, made_by(names.part(names.MANIFEST)))
         return
-    root.inputs.append(graph.artifact(*made[-1]).id)
+    root.inputs.append(graph.artifact(*made[-1], only=_rows(views)).id)
 
 
-def _views(release: Release) -> set[str]:
-    return {column.source for column in release.columns} - {"request"}
+def _rows(views: set[str]) -> frozenset[str]:
+    return frozenset(names.view_rows(view) for view in views)

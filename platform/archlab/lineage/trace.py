@@ -66,12 +66,15 @@ class Graph:
             self._drafts[identifier] = Draft(identifier, kind, name, sha256)
         return self._drafts[identifier], known is None
 
-    def artifact(self, artifact: LineageArtifact, run: LineageRun | None = None) -> Draft:
+    def artifact(
+        self, artifact: LineageArtifact, run: LineageRun | None = None, only: frozenset[str] = frozenset()
+    ) -> Draft:
         """An artifact and everything that it came from.
 
         Args:
             artifact: by name and digest.
             run: its maker, where that is known otherwise than by the digest.
+            only: names among what its maker read; all when empty. One that its maker did not read is a gap.
         """
         part = names.part(artifact.name)
         draft, new = self.add(part.kind, artifact.name, artifact.sha256)
@@ -86,10 +89,10 @@ class Graph:
         if draft.made_by is None:
             self._no_maker(draft, part)
             return draft
-        self.follow(draft, draft.made_by, part)
+        self._follow(draft, draft.made_by, part, only)
         return draft
 
-    def follow(self, draft: Draft, run: LineageRun, part: names.Part) -> None:
+    def _follow(self, draft: Draft, run: LineageRun, part: names.Part, only: frozenset[str]) -> None:
         """Add what a run read, and name what it must have read and does not say."""
         read = [artifact.name for artifact in run.inputs]
         for group in part.made_from:
@@ -98,7 +101,10 @@ class Graph:
                 draft.lacks(wanted, f"run {run.job} (event {run.sequence}) names none that it read", made_by(part))
         if part.kind == "typed data":
             _binds(draft, run)
-        draft.inputs += [self.artifact(artifact).id for artifact in run.inputs]
+        for name in sorted(only.difference(read)):
+            missing = f"run {run.job} (event {run.sequence}) did not read {name}"
+            draft.lacks(names.part(name).kind, missing, made_by(part))
+        draft.inputs += [self.artifact(found).id for found in run.inputs if not only or found.name in only]
 
     def below(self, start: Draft) -> Iterable[Draft]:
         """Everything that a node came from."""

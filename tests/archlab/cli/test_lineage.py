@@ -31,8 +31,16 @@ def test_the_tree_goes_down_to_the_source_files_and_draws_nothing_twice() -> Non
     assert drawn.startswith(f"alias {MODEL}@champion")
     assert f"version registry/{MODEL}/1  sha256 {ONNX[:12]}" in drawn
     assert drawn.count("source file source/airline/weather.csv  sha256") == 1
-    assert "drawn above" in drawn
+    assert "typed data flights.parquet: see above" in drawn
     assert f"by train.{MODEL}, event 8" in drawn
+
+
+def test_every_input_of_every_node_is_drawn_or_named() -> None:
+    found = champion(World())
+    named = sum(line.count(",") + 1 for line in text(found).splitlines() if line.endswith(": see above"))
+    edges = sum(len(node.inputs) for node in found.nodes)
+    assert edges > len(found.nodes)
+    assert edges == len(found.nodes) - 1 + named
 
 
 def test_a_missing_link_stands_where_it_is_missing(capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,7 +13,7 @@ from archlab.lineage.facts import Origin, Predicted
 from archlab.policy import chain
 from archlab.spec.lineage import Lineage, LineageArtifact
 from archlab.spec.policy import PolicyResource
-from archlab.spec.release import ReleaseKind
+from archlab.spec.release import Column, ReleaseKind
 from lineage_world import (
     BATCH_RUN,
     DATA,
@@ -27,6 +27,7 @@ from lineage_world import (
     WHEN,
     World,
     decided,
+    release,
     sha256,
 )
 
@@ -260,6 +261,16 @@ def test_a_file_that_is_another_now_or_gone_is_named(name: str, kind: str, there
 )
 def test_a_prediction_that_names_what_nobody_published_is_a_gap(changes: dict[str, Any], said: str) -> None:
     assert said in named(prediction(ONLINE, **changes))
+
+
+def test_only_the_views_that_a_model_looks_up_are_followed() -> None:
+    decision, views = decided(), (Column(name="x", source="route_daily"), Column(name="y", source="weather"))
+    wide = release(decision, ReleaseKind.ONNX).model_copy(update={"columns": views})
+    found = champion(replace(ONLINE, changes={"releases": (wide,)}))
+    assert "did not read snapshots/weather" in named(found)
+    narrow = wide.model_copy(update={"columns": (Column(name="distance", source="request"),)})
+    kinds = {node.kind for node in champion(replace(ONLINE, changes={"releases": (narrow,)})).nodes}
+    assert not kinds & {"snapshot", "view rows"}
 
 
 def test_a_table_says_which_answers_it_holds() -> None:
