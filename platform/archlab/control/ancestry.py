@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import datetime
 from functools import cache
 from pathlib import Path
@@ -168,7 +169,7 @@ def _predictions(logs: Path, identifier: str) -> Iterator[Predicted]:
     """Lines of every server's log that carry an id, whole or as the correlation id."""
     wanted = orjson.dumps(identifier)
     for path in sorted(logs.glob("*.jsonl*")):
-        with path.open("rb") as file:
+        with suppress(FileNotFoundError), path.open("rb") as file:  # a rotated one may be gone by now
             for line in file:
                 if wanted in line and (found := _prediction(line, identifier)) is not None:
                     yield found
