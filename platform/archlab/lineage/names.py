@@ -24,7 +24,7 @@ class Part(NamedTuple):
 
 SOURCE = "source/"
 CACHE, DATA, VIEWS = "cache/", "cache/data/", "/views/"
-TRAINING, MODELS = "cache/training/", "cache/models/"
+TRAINING, MODELS, CANDIDATES = "cache/training/", "cache/models/", "cache/candidates/"
 REGISTRY, RELEASES, TABLES, BATCH = "registry/", "releases/", "tables/", "batch/"
 MANIFEST, SNAPSHOTS = "snapshots/manifest/", "snapshots/"
 
@@ -33,7 +33,8 @@ _TRAIN_STEP = "training (archlab up, after the folder {} was deleted)"
 PARTS: tuple[Part, ...] = (
     Part(TRAINING, "training set", ((DATA,),), _TRAIN_STEP.format("cache/training")),
     Part(MODELS, "model file", ((TRAINING,),), _TRAIN_STEP.format("cache/models")),
-    Part(REGISTRY, "version", ((MODELS,),), "the registration by the pipeline (archlab.pipelines.register)"),
+    Part(CANDIDATES, "model file", ((MODELS,),), "the registration of candidates (archlab.pipelines.candidates)"),
+    Part(REGISTRY, "version", ((MODELS, CANDIDATES),), "the registration by the pipeline (archlab.pipelines.register)"),
     Part(RELEASES, "release", ((REGISTRY, TABLES),), "control, when it published the release"),
     Part(TABLES, "table", ((BATCH,),), "control, when it recorded the run (archlab batch run)"),
     Part(BATCH, "batch answers", ((REGISTRY,), (DATA,)), "a batch run (archlab batch run)"),

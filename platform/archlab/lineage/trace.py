@@ -97,7 +97,7 @@ class Graph:
         read = [artifact.name for artifact in run.inputs]
         for group in part.made_from:
             if not any(name.startswith(prefix) for name in read for prefix in group):
-                wanted = " or ".join(names.part(prefix).kind for prefix in group)
+                wanted = " or ".join(dict.fromkeys(names.part(prefix).kind for prefix in group))
                 draft.lacks(wanted, f"run {run.job} (event {run.sequence}) names none that it read", made_by(part))
         if part.kind == "typed data":
             _binds(draft, run)

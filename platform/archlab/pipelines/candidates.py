@@ -17,13 +17,19 @@ from typing import Any
 from archlab import jobs
 from archlab.errors import NotFoundError
 from archlab.files import write_atomic
+from archlab.lineage import names
+from archlab.lineage.events import Event, completed
+from archlab.pipelines import recipes, train
 from archlab.pipelines.data import data_folder
+from archlab.pipelines.register import events as registered
 from archlab.pipelines.register import register
 from archlab.pipelines.train import Trained, TrainedCard, trained
 from archlab.plan import candidates as claims
 from archlab.settings import LabFolder
 from archlab.spec.candidates import Candidate
+from archlab.spec.lineage import LineageArtifact
 from archlab.spec.scenario import Scenario
+from archlab.unixhttp import control
 
 TOKENS = "ARCHLAB_TOKENS"
 
@@ -44,19 +50,33 @@ def run(arguments: list[str]) -> dict[str, Any]:
         for index, name in enumerate(arguments):
             jobs.report("candidates", name, index, len(arguments))
             os.environ["MLFLOW_TRACKING_TOKEN"] = tokens[known[name].registered_by or scenario.trainer]
-            versions[name] = _register(known[name], scenario, folder.cache)
+            versions[name] = _register(known[name], scenario, folder)
     return {"versions": versions}
 
 
-def _register(candidate: Candidate, scenario: Scenario, cache: Path) -> str:
-    model = scenario.model(candidate.model)
+def _register(candidate: Candidate, scenario: Scenario, folder: LabFolder) -> str:
+    model, cache = scenario.model(candidate.model), folder.cache
     base = trained(cache, scenario.business, data_folder(cache, scenario.business), model.name)
-    return register(
-        derive(candidate, base, scenario, cache / "candidates"),
+    made = derive(candidate, base, scenario, cache / "candidates")
+    version = register(
+        made,
         owner=model.owner,
         team=model.team,
         more_tags=claims.own_tags(candidate),
         without=claims.left_out(candidate),
+    )
+    recipe = recipes.recipe(recipes.training(scenario.business), model.name)
+    told = [*train.events(cache, scenario.business, recipe, base), *events(candidate, base, made, cache)]
+    control(folder, "POST", "/api/v1/lineage", [*told, *registered(cache, made, version)])
+    return version
+
+
+def events(candidate: Candidate, base: Trained, made: Trained, cache: Path) -> list[Event]:
+    """What making a candidate's file read and wrote. What is claimed of it is no part of that."""
+    return completed(
+        f"candidate.{candidate.name}",
+        inputs=[LineageArtifact(name=names.cached(cache, base.onnx), sha256=base.card.sha256)],
+        outputs=[LineageArtifact(name=names.cached(cache, made.onnx), sha256=made.card.sha256)],
     )
 
 

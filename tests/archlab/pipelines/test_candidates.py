@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 
 from archlab import settings
+from archlab.lineage import log, names
+from archlab.lineage.events import read_run
 from archlab.pipelines import candidates, train
 from archlab.pipelines.train import Trained
 from archlab.plan.candidates import NAME
@@ -47,6 +49,19 @@ def test_its_file_is_another_and_computes_the_same(base: Trained, tmp_path: Path
     ours, theirs = (onnxruntime.InferenceSession(str(m.onnx)).run(None, {"features": rows})[0] for m in (made, base))
     assert np.array_equal(ours, theirs)
     assert candidates.derive(CANDIDATE, base, declared(), tmp_path) == made
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_where_its_file_comes_from_is_told(base: Trained) -> None:
+    cache = base.folder.parent.parent
+    made = candidates.derive(CANDIDATE, base, declared(), cache / "candidates")
+    run = read_run(log.append(None, candidates.events(CANDIDATE, base, made, cache)[1]))
+    assert run is not None
+    (read,), (written,) = run.inputs, run.outputs
+    assert (names.part(read.name).kind, read.sha256) == ("model file", base.card.sha256)
+    assert (names.part(written.name).kind, written.sha256) == ("model file", made.card.sha256)
+    assert names.part(written.name).made_from == ((names.MODELS,),)
 
 
 @pytest.mark.slow
