@@ -255,7 +255,8 @@ class Engine:
         call: Call,
     ) -> Made:
         """The answer in its caller's form; the prediction log gets its line."""
-        answer = Answer(release.model, release.version, request.id or query.request_id, outputs, parameters)
+        name = request.id or query.request_id
+        answer = Answer(release.model, release.version, name, outputs, parameters, release.notices)
         made = render(answer, request)
         self._log.append(
             Record(

@@ -11,6 +11,8 @@ import hashlib
 import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import format_datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -28,6 +30,9 @@ _SIGNED = (
     *("decision_id", "decision_sha256", "columns", "keys", "table_keys"),
 )
 REQUEST_SOURCE = "request"
+
+
+Headers = tuple[tuple[bytes, bytes], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +63,8 @@ class Release:
     table_keys: tuple[str, ...]
     role: str
     signature: str
+    notices: Headers = ()
+    """What its callers are told of its end, as HTTP headers; empty unless it is deprecated."""
 
     def statement(self) -> bytes:
         """The bytes that the signature covers: canonical JSON, sorted keys, no blanks."""
@@ -185,6 +192,19 @@ def _release(entry: Mapping[str, Any]) -> Release:
         keys=tuple(entry["keys"]),
         table_keys=tuple(entry.get("table_keys", ())),
         role=entry.get("role", "champion"),
+        notices=_notices(entry.get("deprecated"), entry.get("sunset")),
+    )
+
+
+def _notices(deprecated: str | None, sunset: str | None) -> Headers:
+    """Headers of an answer by something deprecated (RFC 9745, RFC 8594); both times are the business clock's."""
+    if deprecated is None or sunset is None:
+        return ()
+    since, until = (datetime.fromisoformat(text).astimezone(UTC) for text in (deprecated, sunset))
+    return (
+        (b"deprecation", b"@%d" % int(since.timestamp())),
+        (b"sunset", format_datetime(until, usegmt=True).encode()),
+        (b"x-archlab-clock", b"business"),
     )
 
 

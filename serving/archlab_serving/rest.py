@@ -121,8 +121,8 @@ async def send_response(send: Send, response: Response) -> None:
 def _ok(answer: Answer, request: InferRequest) -> Response:
     content, json_length = format_response(answer, request)
     if json_length is None:
-        return 200, [_JSON], content
-    return 200, [_BINARY, (HEADER_LENGTH, b"%d" % json_length)], content
+        return 200, [_JSON, *answer.notices], content
+    return 200, [_BINARY, (HEADER_LENGTH, b"%d" % json_length), *answer.notices], content
 
 
 async def _packed(response: Response, accepted: bytes) -> Response:

@@ -11,6 +11,7 @@ import stat
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -167,7 +168,7 @@ class _Inference:
     async def _answer(self, raw: bytes, context: Context, gone: Callable[[], bool]) -> bytes:
         try:
             message, query = self._read(raw, context, gone)
-            return await self._engine.infer(query, lambda: parse_request(message), _ok)
+            return await self._engine.infer(query, lambda: parse_request(message), partial(_ok, context))
         finally:
             self._engine.leave()
 
@@ -257,7 +258,9 @@ def _shortened(message: str) -> str:
     return message if len(encoded) <= _MAX_MESSAGE else f"{encoded[:_MAX_MESSAGE].decode(errors='ignore')}…"
 
 
-def _ok(answer: Answer, request: InferRequest) -> bytes:
+def _ok(context: Context, answer: Answer, request: InferRequest) -> bytes:
+    if answer.notices:
+        context.set_trailing_metadata(tuple((name.decode(), value.decode()) for name, value in answer.notices))
     return format_response(answer, request).SerializeToString()
 
 

@@ -146,7 +146,7 @@ class Lab:
 
     def sign(self, entry: Mapping[str, Any]) -> str:
         """The signature of a release's statement."""
-        free = {"weight", "created", "signature", "path", "size_bytes"}
+        free = {"weight", "created", "signature", "path", "size_bytes", "deprecated", "sunset"}
         covered = {name: value for name, value in entry.items() if name not in free}
         statement = json.dumps({"table_keys": [], **covered}, sort_keys=True, separators=(",", ":"))
         return base64.b64encode(self.key.sign(statement.encode())).decode()

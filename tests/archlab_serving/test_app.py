@@ -49,6 +49,25 @@ def test_health_and_metadata(server: RunningServer) -> None:
     assert get("/v2/models/reliability").json()["inputs"] == [{"name": "tailnum", "datatype": "BYTES", "shape": [-1]}]
 
 
+@pytest.mark.parametrize("http", ["", "httptools"], ids=["short way", "uvicorn's own"])
+def test_answers_of_what_is_deprecated_say_so(lab: Lab, launch: Launcher, http: str) -> None:
+    ends: dict[str, Any] = {"deprecated": "2013-11-06T08:00:00Z", "sunset": "2013-12-21T00:00:00Z"}
+    lab.publish(lab.onnx("1", **ends), lab.onnx("2", bias=7, role="challenger"), lab.table({"N1": 0.25}, **ends))
+    lab.snapshot(3, weather=WEATHER, carrier=CARRIER)
+    client = launch.start(http=http).client
+    told = {"deprecation": "@1383724800", "sunset": "Sat, 21 Dec 2013 00:00:00 GMT", "x-archlab-clock": "business"}
+    asked = {**body(distance=[1.0], hour=[2.0], origin=["JFK"], carrier=["AA"])}
+    key = {"inputs": [{"name": "tailnum", "datatype": "BYTES", "shape": [1], "data": ["N1"]}]}
+    for answer in (client.post(INFER, json=asked), client.post("/v2/models/reliability/infer", json=key)):
+        assert answer.status_code == 200
+        assert told.items() <= dict(answer.headers).items()
+    other = client.post("/v2/models/delay/versions/2/infer", json=asked)
+    assert other.status_code == 200
+    assert not told.keys() & other.headers.keys()
+    lab.publish(lab.onnx("1"))
+    wait_for(lambda: "sunset" not in client.post(INFER, json=asked).headers, "the new feed")
+
+
 def test_an_answer_says_where_it_comes_from(server: RunningServer) -> None:
     asked = {**body(distance=[1.0], hour=[2.0], origin=["JFK"], carrier=["AA"]), "id": "abc"}
     assert server.client.post(INFER, json=asked).json() == {

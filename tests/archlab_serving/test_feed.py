@@ -34,6 +34,34 @@ def test_the_statement_is_the_one_that_archlab_signs(lab: Lab) -> None:
     assert published(lab, entry).statement() == theirs.encode()
 
 
+ENDS: dict[str, Any] = {"deprecated": "2013-11-06T08:00:00Z", "sunset": "2013-12-21T00:00:00Z"}
+
+
+def test_what_is_deprecated_tells_its_callers_in_the_rfcs_forms(lab: Lab) -> None:
+    release = published(lab, lab.onnx(**ENDS))
+    assert release.notices == (
+        (b"deprecation", b"@1383724800"),
+        (b"sunset", b"Sat, 21 Dec 2013 00:00:00 GMT"),
+        (b"x-archlab-clock", b"business"),
+    )
+    verify(release, read_public_key(lab.public_key))
+    assert published(lab, lab.onnx(deprecated=None, sunset=None)).notices == ()
+    assert published(lab, lab.onnx()).notices == ()
+
+
+def test_the_statement_of_something_deprecated_is_the_one_that_archlab_signs(lab: Lab) -> None:
+    entry = lab.onnx(**ENDS)
+    theirs = json.dumps(SpecRelease.model_validate(entry).statement(), sort_keys=True, separators=(",", ":"))
+    assert published(lab, entry).statement() == theirs.encode()
+
+
+@pytest.mark.parametrize("sunset", ["soon", 7, ""])
+def test_a_sunset_that_is_no_time_is_a_damaged_feed(lab: Lab, sunset: Any) -> None:
+    lab.publish(lab.onnx(deprecated=ENDS["deprecated"], sunset=sunset))
+    with pytest.raises(FeedError):
+        read_feed(lab.feed, POOL)
+
+
 def test_a_good_release_verifies(lab: Lab) -> None:
     release = published(lab, lab.onnx())
     verify(release, read_public_key(lab.public_key))

@@ -345,6 +345,15 @@ def test_numbers_in_the_metadata_are_whole(calls: Calls, name: str, value: str) 
     assert calls.infer(row(), (name, "0"))
 
 
+def test_answers_of_what_is_deprecated_say_so(lab: Lab, launch: Launcher) -> None:
+    lab.publish(lab.onnx("1", deprecated="2013-11-06T08:00:00Z", sunset="2013-12-21T00:00:00Z"))
+    lab.snapshot(3, weather=WEATHER, carrier=CARRIER)
+    for calls in calls_to(launch, "ends"):
+        _, call = calls.stub.ModelInfer.with_call(row(), timeout=30)
+        told = dict(call.trailing_metadata())
+        assert (told["deprecation"], told["sunset"]) == ("@1383724800", "Sat, 21 Dec 2013 00:00:00 GMT")
+
+
 def test_errors_have_rests_messages_and_counts(calls: Calls) -> None:
     message = row()
     message.inputs[0].shape[:] = [5, 1]

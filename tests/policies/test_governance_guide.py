@@ -27,12 +27,13 @@ def row(rule: RuleSource) -> str:
     declared = re.search(r"^actions := \{(.*?)\}", text, re.MULTILINE | re.DOTALL)
     actions = ", ".join(f"`{found}`" for found in re.findall(r'"([^"]+)"', declared[1] if declared else ""))
     summary = re.split(r"(?<=[.:])\s", page.partition("## Summary\n")[2].partition("\n\n")[0].replace("\n", " "))[0]
-    return f"| [{rule.id}](../policies/{rule.id}/README.md) | {actions} | {summary.rstrip(':.')} |"
+    waivable = "for a time" if re.search(r"^waivable := true$", text, re.MULTILINE) else "never"
+    return f"| [{rule.id}](../policies/{rule.id}/README.md) | {actions} | {summary.rstrip(':.')} | {waivable} |"
 
 
 def index() -> str:
     found = [row(rule) for rule in rules(data_root("policies"), "built-in")]
-    return "\n".join(["| rule | asked for | in short |", "|---|---|---|", *found]) + "\n"
+    return "\n".join(["| rule | asked for | in short | can be waived |", "|---|---|---|---|", *found]) + "\n"
 
 
 def test_the_index_is_that_of_the_rules() -> None:

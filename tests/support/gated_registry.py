@@ -25,7 +25,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from archlab.identity import Verifier, bearer, mint
-from archlab.policy import chain
+from archlab.policy import chain, exceptions, lifecycle
 from archlab.registry import environment
 from archlab.settings import LabFolder
 from archlab.spec.policy import Decision, DecisionRecord, Query
@@ -52,6 +52,10 @@ class Control:
     folder: LabFolder
     records: list[DecisionRecord] = field(default_factory=list)
     reconciled: int = 0
+    now: datetime = BUSINESS_NOW
+    """What its business clock shows; whoever moves it puts it back."""
+    costs: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """By team: planned for 30 days and billed in the last 30, in nano-dollars; nothing for other teams."""
     _server: uvicorn.Server | None = None
     _thread: threading.Thread | None = None
 
@@ -60,6 +64,9 @@ class Control:
         routes = [
             Route("/clock", self._clock),
             Route("/decisions", self._decide, methods=["POST"]),
+            Route("/exceptions", self._exceptions),
+            Route("/lifecycle", self._lifecycle),
+            Route("/budgets", self._budget),
             Route("/releases/reconcile", self._reconcile, methods=["POST"]),
         ]
         config = uvicorn.Config(Starlette(routes=routes), uds=str(self.folder.socket("control")), log_level="warning")
@@ -84,7 +91,7 @@ class Control:
         return "operator" in Verifier(self.folder).subject(bearer(dict(request.headers))).roles
 
     async def _clock(self, _request: Request) -> JSONResponse:
-        return JSONResponse({"now": BUSINESS_NOW.isoformat(), "started": BUSINESS_NOW.isoformat(), "tick_seconds": 60})
+        return JSONResponse({"now": self.now.isoformat(), "started": BUSINESS_NOW.isoformat(), "tick_seconds": 60})
 
     async def _decide(self, request: Request) -> JSONResponse:
         if not self._is_operator(request):
@@ -93,8 +100,23 @@ class Control:
         previous = self.records[-1] if self.records else None
         query, decision = Query.model_validate(body["query"]), Decision.model_validate(body["decision"])
         now = datetime.now(UTC)
-        self.records.append(chain.append(previous, query, decision, wall_time=now, business_time=BUSINESS_NOW))
+        self.records.append(chain.append(previous, query, decision, wall_time=now, business_time=self.now))
         return JSONResponse(self.records[-1].model_dump(mode="json"))
+
+    async def _exceptions(self, request: Request) -> JSONResponse:
+        found = exceptions.from_records(self.records)
+        model = request.query_params.get("model")
+        return JSONResponse([one.model_dump(mode="json") for one in found if model in (None, one.model)])
+
+    async def _lifecycle(self, request: Request) -> JSONResponse:
+        found = lifecycle.from_records(self.records)
+        model = request.query_params.get("model")
+        return JSONResponse([one.model_dump(mode="json") for one in found if model in (None, one.model)])
+
+    async def _budget(self, request: Request) -> JSONResponse:
+        planned, spent = self.costs.get(request.query_params["team"], (0, 0))
+        figures = {"planned_nanousd_per_30_days": planned, "spent_nanousd_last_30_days": spent}
+        return JSONResponse({"team": request.query_params["team"], **figures})
 
     async def _reconcile(self, request: Request) -> JSONResponse:
         self.reconciled += self._is_operator(request)

@@ -19,6 +19,7 @@ VERSION: dict[str, Any] = {
     "changed_since_approval": False,
     "approved_age_days": 1.0,
     "held_champion": False,
+    "state": "candidate",
     "metric": "auc",
     "value": 0.78,
     "baseline": 0.65,
@@ -30,11 +31,26 @@ VERSION: dict[str, Any] = {
     "evaluated_age_days": 2.0,
     "onnx": {"sha256": "a" * 64, "registered_sha256": "a" * 64, "parity_max_abs_diff": 0.25e-6},
 }
+WAIVED = "promotion/enough_holdout"
+EXCEPTION: dict[str, Any] = {
+    "id": "000007-0123abcd",
+    "rule": WAIVED,
+    "granted_by": "grace",
+    "owner": "ada",
+    "until": "2013-11-20T00:00:00+00:00",
+    "days_left": 13.75,
+}
 PROMOTION: dict[str, Any] = {
     "version": VERSION,
     "has_champion": True,
     "champion": {"version": "1", "value": 0.75},
     "served_views": ["weather", "origin_ops"],
+    "exceptions": [EXCEPTION],
+    "cost": {
+        "team": "operations",
+        "planned_nanousd_per_30_days": 120_000_000_000,
+        "spent_nanousd_last_30_days": 80_000_000_000,
+    },
 }
 GOOD: dict[str, dict[str, Any]] = {
     "promotion/champion": PROMOTION,
@@ -52,7 +68,35 @@ GOOD: dict[str, dict[str, Any]] = {
             {"path": "MLmodel", "kind": "text", "bytes": 300},
         ],
     },
+    "exception/grant": {
+        "rule": WAIVED,
+        "known": True,
+        "waivable": True,
+        "authors": ["ada", "trainer"],
+        "model_created": "1383721200000",
+        "until": "2013-11-20T00:00:00+00:00",
+        "days": 13.75,
+        "owner": "ada",
+        "reason": "labels of the strike week are late",
+    },
+    "exception/revoke": {"rule": WAIVED},
+    "lifecycle/deprecate": {
+        "state": "champion",
+        "serves": True,
+        "sunset": "2013-12-07T00:00:00+00:00",
+        "notice_days": 30.6,
+        "model_created": "1383721200000",
+    },
+    "lifecycle/reinstate": {"state": "deprecated", "serves": True, "model_created": "1383721200000"},
+    "lifecycle/retire": {
+        "state": "deprecated",
+        "serves": True,
+        "reason": "replaced",
+        "sunset_age_days": 0.5,
+        "model_created": "1383721200000",
+    },
     "retention/delete": {"versions": [{"version": "1", "held_champion": True, "replaced_age_days": 45, "hold": ""}]},
+    "retention/keep": {"state": "retired", "retired_age_days": 12.5, "hold": ""},
     "retention/remove_source": {"registered": []},
     "admission/deploy": {
         "workload": {"kind": "Deployment", "name": "web"},
@@ -78,7 +122,22 @@ GOOD: dict[str, dict[str, Any]] = {
 
 ODD: tuple[Any, ...] = (
     *(None, True, False, 0, -1, 1, 0.5, -0.0, 1e308, 1e-300, 2**53, "", " ", "true", "null", "0.9", "ada", "grace"),
-    *("champion", "archlab.approved_by", "archlab.hold", "weather", "ä", "\u0430da", 'a"b', "a\\b", "a\nb", "{}", "[]"),
+    *(
+        "champion",
+        "candidate",
+        "retired",
+        "deprecated",
+        "archlab.approved_by",
+        "archlab.hold",
+        "weather",
+        "ä",
+        "\u0430da",
+        'a"b',
+        "a\\b",
+        "a\nb",
+        "{}",
+        "[]",
+    ),
     *("2013-12-25T00:00:00Z", "9999-12-31T23:59:59Z", "not a time", "\u202egrace", "x" * 5000),
     *([], {}, [None], [[]], [{}], {"a": None}, ["ada"], {"version": "1"}, [{"version": "1"}], [1, "a", None]),
 )
@@ -104,9 +163,29 @@ def damaged(seed: int, count: int) -> Iterator[Query]:
     for _ in range(count):
         query = good(chance.choice(list(GOOD)))
         evidence = copy.deepcopy(query.evidence)
+        if "exceptions" in evidence:
+            _waive(evidence, chance)
         for _ in range(chance.randint(0, 3)):
             _damage(evidence, chance)
         yield query.model_copy(update={"evidence": evidence, **_surroundings(query, chance)})
+
+
+def _waive(evidence: dict[str, Any], chance: random.Random) -> None:
+    """Something that an exception would help with, and up to three exceptions that are for it, or nearly."""
+    if chance.random() < 0.5:
+        evidence["version"]["metrics"]["holdout_rows"] = 3
+    if chance.random() < 0.3:
+        evidence["version"]["approved_by"] = "ada"
+    rules = (*[WAIVED] * 6, "promotion/approved_by_another", "promotion/onnx_matches", "Promotion/enough_holdout", "")
+    evidence["exceptions"] = [
+        {
+            **EXCEPTION,
+            "rule": chance.choice(rules),
+            "granted_by": chance.choice((*["grace"] * 6, "ada", "")),
+            "days_left": chance.choice((*[13.75] * 8, 0.001, 0, -3, "1", None, True)),
+        }
+        for _ in range(chance.randint(0, 3))
+    ]
 
 
 def _damage(evidence: dict[str, Any], chance: random.Random) -> None:

@@ -12,6 +12,7 @@ from archlab.cli.console import JsonOption, LabOption, console, emit_json, table
 
 if TYPE_CHECKING:
     from archlab.lab.audit import Log
+    from archlab.spec.policy import ExceptionUse
 
 FileOption = Annotated[Path | None, typer.Option("--file", help="An exported log instead of a lab's.")]
 AnchorsOption = Annotated[Path | None, typer.Option("--anchors", help="File of anchors; by default the home's own.")]
@@ -83,7 +84,7 @@ def query(
             r.query.action,
             f"{r.query.resource.name} {r.query.resource.version}".strip(),
             "allow" if r.decision.allow else "deny",
-            "; ".join(f"{reason.rule}: {reason.message}" for reason in r.decision.reasons),
+            "; ".join([*(f"{w.rule}: {w.message}" for w in r.decision.reasons), *map(_waived, r.decision.exceptions)]),
             r.decision.engine,
             r.decision.bundle_digest[:8],
         )
@@ -103,7 +104,7 @@ def export(out: Path, lab: LabOption = None) -> None:
 
 
 def evidence(
-    control: Annotated[str, typer.Argument(help="four-eyes")],
+    control: Annotated[str, typer.Argument(help="four-eyes or deletion")],
     out: Annotated[Path, typer.Option("--out", help="Folder for evidence.json and evidence.html.")],
     since: Since = None,
     until: Until = None,
@@ -115,11 +116,13 @@ def evidence(
 
     pack = audit.evidence(lab, control, anchors, since, until)
     written = audit.write(pack, out)
-    console.print(
-        f"{pack.statement}\nVerdict: {pack.verdict}; {len(pack.findings)} promotions, {pack.log.records} records."
-    )
+    console.print(f"{pack.statement}\nVerdict: {pack.verdict}; {len(pack.findings)} cases, {pack.log.records} records.")
     for path in written:
         console.print(str(path), soft_wrap=True)
+
+
+def _waived(use: ExceptionUse) -> str:
+    return f"{use.rule} waived until {use.until} by {use.granted_by} ({use.id})"
 
 
 def _log(lab: str | None, file: Path | None, anchors: Path | None) -> Log:

@@ -27,12 +27,14 @@ def register(app: typer.Typer) -> None:
 
 
 def models(context: typer.Context, lab: LabOption = None, as_json: JsonOption = False) -> None:
-    """Every model: mode, pool, replicas, version that serves."""
+    """Every model: mode, pool, replicas, version that serves, and whether its end is announced."""
     if context.invoked_subcommand is not None:
         return
     from archlab.lab import open_lab
+    from archlab.lab.standing import standings, told
 
     found = open_lab(lab)
+    ends = standings(found)
     serving = {r["model"]: r for r in found.control.get("/releases")["releases"] if r["role"] == "champion"}
     rows: list[dict[str, Any]] = [
         {
@@ -42,6 +44,7 @@ def models(context: typer.Context, lab: LabOption = None, as_json: JsonOption = 
             "pool": serving.get(m.name, {}).get("pool", ""),
             "replicas": m.replicas if m.mode.value == "online" else "",
             "version": serving.get(m.name, {}).get("version", "none"),
+            "state": told(ends, m.name, serving.get(m.name, {}).get("version", ""), "champion" * (m.name in serving)),
             "deadline_ms": m.caller.deadline_ms,
             "max_age": span(m.caller.max_age),
         }
@@ -59,9 +62,10 @@ def show(model: str, lab: LabOption = None, as_json: JsonOption = False) -> None
     from archlab.lab import open_lab
     from archlab.lab.devices import gain_of
     from archlab.lab.facts import versions_of
+    from archlab.lab.standing import standings, told
 
     found = open_lab(lab)
-    facts = versions_of(found, model)
+    facts, ends = versions_of(found, model), standings(found)
     card = found.business.cards[model]
     if as_json:
         emit_json({"card": card.model_dump(mode="json"), "versions": [f.model_dump(mode="json") for f in facts]})
@@ -74,7 +78,7 @@ def show(model: str, lab: LabOption = None, as_json: JsonOption = False) -> None
         rows.append(
             (
                 fact.version,
-                ", ".join(fact.aliases),
+                told(ends, model, fact.version, ", ".join(fact.aliases)),
                 f"{card.metric} {fact.metrics.get(card.metric, float('nan')):.3f}",
                 f"{fact.metrics.get(f'baseline_{card.metric}', float('nan')):.3f}",
                 fact.author,
@@ -85,7 +89,7 @@ def show(model: str, lab: LabOption = None, as_json: JsonOption = False) -> None
         )
     titles = (
         "version",
-        "alias",
+        "state",
         "hold-out",
         "baseline",
         "author",
@@ -175,6 +179,7 @@ def promote(
     from archlab.cli.progress import Steps
     from archlab.lab import open_lab
     from archlab.lab.changes import follow_aliases
+    from archlab.lab.exceptions import used_by
     from archlab.lab.lock import exclusive
     from archlab.lab.promotion import CHAMPION, await_served
     from archlab.lab.promotion import promote as move
@@ -185,6 +190,11 @@ def promote(
         changed = follow_aliases(found, model, steps)
         followed = alias != CHAMPION or await_served(found, model, version)
     console.print(f"{model} version {version} is {alias}.")
+    for use in used_by(found, model, version, alias):
+        console.print(
+            f"Waived: {use.rule}, until {use.until} on the business clock, by exception {use.id} of {use.granted_by}.",
+            soft_wrap=True,
+        )
     for line in changed:
         console.print(line, soft_wrap=True)
     _warn_unless(followed, model)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from pydantic import Field
@@ -12,6 +13,7 @@ from archlab.control import (
     ancestry,
     batches,
     bill,
+    budget,
     clock,
     decisions,
     lineage,
@@ -104,6 +106,18 @@ def get_decisions(call: Call) -> Any:
         return decisions.read(db)
 
 
+def get_exceptions(call: Call) -> Any:
+    """Exceptions that the log granted, oldest first; `?model=` only that model's."""
+    with call.service.store.read() as db:
+        return decisions.granted(db, call.query.get("model") or None)
+
+
+def get_lifecycle(call: Call) -> Any:
+    """What the log has deprecated or retired; `?model=` only that model's."""
+    with call.service.store.read() as db:
+        return decisions.standings(db, call.query.get("model") or None)
+
+
 def verify_decisions(call: Call) -> Any:
     """Whether the chain is whole."""
     with call.service.store.read() as db:
@@ -146,6 +160,15 @@ def reconcile(call: Call) -> Any:
 def get_releases(call: Call) -> Any:
     """The feed."""
     return call.service.feed.current()
+
+
+def get_remains(call: Call) -> Any:
+    """Where a file still is among the releases; `?sha256=`."""
+    digest, feed = call.query.get("sha256", ""), call.service.feed
+    if not re.fullmatch("[0-9a-f]{64}", digest):
+        raise UserError(f"{digest!r} is no SHA-256.", "Give 64 hexadecimal digits.")
+    named = [f"release {r.id}" for r in feed.current().releases if digest in (r.sha256, r.source_sha256)]
+    return [*named, *(["the releases' files"] if feed.blob(digest).exists() else [])]
 
 
 def get_champion(call: Call) -> Any:
@@ -226,6 +249,14 @@ def get_cost(call: Call) -> Any:
         "emulated_nanousd": sum(line.cost_nanousd for line in lines if line.basis is Basis.EMULATED),
         "overflow": [{**o.interval._asdict(), "quantity": o.quantity} for o in beyond],
     }
+
+
+def get_budget(call: Call) -> Any:
+    """What a team's models cost, as planned for 30 days and as billed in the last 30; `?team=`."""
+    service, team = call.service, call.query.get("team", "")
+    now = service.business_time()
+    with service.store.read() as db:
+        return budget.of_team(db, service.scenario, service.desired.plan, team, now)
 
 
 def get_metrics(call: Call) -> Any:
@@ -318,8 +349,11 @@ CALLS: tuple[tuple[str, str, Handler, str | None], ...] = (
     ("POST", "/api/v1/lineage", post_lineage, OPERATOR),
     ("GET", "/lineage", get_lineage, ANY),
     ("GET", "/lineage/events", get_lineage_events, ANY),
+    ("GET", "/exceptions", get_exceptions, ANY),
+    ("GET", "/lifecycle", get_lifecycle, ANY),
     ("POST", "/releases/reconcile", reconcile, OPERATOR),
     ("GET", "/releases", get_releases, ANY),
+    ("GET", "/remains", get_remains, ANY),
     ("GET", "/champions/{model}", get_champion, ANY),
     ("POST", "/batch-runs", post_batch_run, OPERATOR),
     ("GET", "/batch-runs", get_batch_runs, ANY),
@@ -330,6 +364,7 @@ CALLS: tuple[tuple[str, str, Handler, str | None], ...] = (
     ("GET", "/score/daily", get_daily, ANY),
     ("GET", "/lines", get_lines, ANY),
     ("GET", "/cost", get_cost, ANY),
+    ("GET", "/budgets", get_budget, ANY),
     ("GET", "/comparisons/{model}", get_comparison, ANY),
     ("GET", "/metrics", get_metrics, ANY),
     ("GET", "/scaling", get_scaling, ANY),

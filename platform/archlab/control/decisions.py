@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
 from archlab.control import lineage
 from archlab.control.store import Store
-from archlab.policy import chain
+from archlab.policy import chain, deletions, exceptions, lifecycle
 from archlab.spec.base import Spec
-from archlab.spec.policy import Decision, DecisionRecord, Query
+from archlab.spec.policy import Decision, DecisionRecord, PolicyException, Query, Standing
 
 
 class Decided(Spec):
@@ -53,3 +54,40 @@ def allowed(db: sqlite3.Connection, action: str, model: str, version: str) -> De
         (action, model, version),
     ).fetchone()
     return DecisionRecord.model_validate_json(row["record"]) if row else None
+
+
+def retired(db: sqlite3.Connection, model: str, version: str) -> DecisionRecord | None:
+    """The decision that retired a version, or its model, after it was last let through; None when none did."""
+    row = db.execute(
+        "SELECT record FROM decisions WHERE action = ? AND name = ? AND version IN (?, '') AND allow AND sequence >"
+        " COALESCE((SELECT MAX(sequence) FROM decisions WHERE name = ? AND version = ? AND allow"
+        " AND action LIKE 'promotion/%'), 0) ORDER BY sequence DESC LIMIT 1",
+        (lifecycle.RETIRE, model, version, model, version),
+    ).fetchone()
+    return DecisionRecord.model_validate_json(row["record"]) if row else None
+
+
+def deleted_files(db: sqlite3.Connection) -> set[str]:
+    """Digests of the files of every version whose deletion the log allowed."""
+    found = _allowed(db, [lifecycle.DELETE], None)
+    return {digest for record in found for digest in deletions.digests(record)}
+
+
+def granted(db: sqlite3.Connection, model: str | None = None) -> list[PolicyException]:
+    """Every exception that the log granted, of one model or of all, oldest first."""
+    return exceptions.from_records(_allowed(db, exceptions.ACTIONS, model))
+
+
+def standings(db: sqlite3.Connection, model: str | None = None) -> list[Standing]:
+    """What the log has deprecated or retired, of one model or of all."""
+    return lifecycle.from_records(_allowed(db, lifecycle.ACTIONS, model))
+
+
+def _allowed(db: sqlite3.Connection, actions: Sequence[str], model: str | None) -> Iterator[DecisionRecord]:
+    marks = ", ".join("?" * len(actions))
+    rows = db.execute(
+        f"SELECT record FROM decisions WHERE action IN ({marks}) AND allow AND (? IS NULL OR name = ?)"  # noqa: S608
+        " ORDER BY sequence",
+        (*actions, model, model),
+    )
+    return (DecisionRecord.model_validate_json(row["record"]) for row in rows)

@@ -17,6 +17,7 @@ from archlab.control.feed import Feed
 from archlab.control.registry import Registered, Registry
 from archlab.control.store import Store
 from archlab.errors import ArchlabError, RefusedError, UnavailableError
+from archlab.policy import lifecycle
 from archlab.spec.plan import Backend, Plan
 from archlab.spec.policy import DecisionRecord
 from archlab.spec.release import Column, Release, ReleaseKind
@@ -73,13 +74,29 @@ class Reconciler:
         outcome = Outcome()
         wanted: list[Release] = []
         for model in scenario.models:
-            known = [r for r in before.values() if r.model == model.name]
+            known = [r for r in before.values() if r.model == model.name and not self._retired(r.model, r.version)]
             wanted += self._of_model(model, scenario, plan, aliases.get(model.name, {}), known, outcome, retire=retire)
-        feed = self._feed.publish(wanted)
+        feed = self._feed.publish(self._with_notices(wanted))
         outcome.sequence = feed.sequence
         outcome.published = [r.id for r in feed.releases if before.get(r.id) != r]
         self._clean(scenario)
         return outcome
+
+    def _with_notices(self, releases: list[Release]) -> list[Release]:
+        """The releases, those of deprecated versions and models with what their callers are to be told."""
+        with self._store.read() as db:
+            standings = decisions.standings(db)
+        told = ((r, lifecycle.notice(standings, r.model, r.version)) for r in releases)
+        return [
+            r.model_copy(update={"deprecated": n.since if n else None, "sunset": n.sunset if n else None})
+            for r, n in told
+        ]
+
+    def _retired(self, model: str, version: str) -> str:
+        """The decision by which a version is gone for good; empty when it isn't."""
+        with self._store.read() as db:
+            found = decisions.retired(db, model, version)
+        return found.id if found else ""
 
     def _of_model(
         self,
@@ -181,6 +198,8 @@ class Reconciler:
             decision = decisions.allowed(db, f"promotion/{role}", model, version)
         if decision is None:
             raise RefusedError(f"no allow decision for {model} version {version} as {role} is in the log")
+        if gone := self._retired(model, version):
+            raise RefusedError(f"{model} version {version} was retired by decision {gone}")
         self._fetch(model, version, decision.query.resource.digest)
         return self._version(model, version), decision
 
@@ -205,7 +224,7 @@ class Reconciler:
     def _clean(self, scenario: Scenario) -> None:
         with self._store.read() as db:
             outdated: set[str] = set()
-            outdated.update(*(batches.outdated(db, m.name) for m in scenario.models))
+            outdated.update(*(batches.outdated(db, m.name) for m in scenario.models), decisions.deleted_files(db))
         self._feed.drop(outdated)
 
 

@@ -15,8 +15,9 @@ from archlab.files import write_atomic
 from archlab.lab import open_lab
 from archlab.lab.anchors import append, file_of
 from archlab.lab.lab import Lab
+from archlab.lab.remains import remains
 from archlab.lab.work import clock
-from archlab.policy import audit, audit_page
+from archlab.policy import audit, audit_page, deletions
 from archlab.spec.audit import Anchor, EvidencePack, Soundness
 from archlab.spec.base import Spec
 from archlab.spec.policy import DecisionRecord
@@ -91,8 +92,11 @@ def evidence(
     start, end = utc(since) or lab.declared.starts, utc(until) or _after(now)
     if end <= start:
         raise UserError(f"The period ends {end:%Y-%m-%d %H:%M}Z, before it starts.", "Give --until after --since.")
-    releases = ReleaseFeed.model_validate(lab.control.get("/releases")).releases
     taken = datetime.now(UTC)
+    if control == deletions.CONTROL:
+        still = remains(lab, deletions.tombstones(log.records))
+        return deletions.evidence(lab.name, log.records, log.anchors, still, since=start, until=end, now=taken)
+    releases = ReleaseFeed.model_validate(lab.control.get("/releases")).releases
     return audit.evidence(control, lab.name, log.records, releases, log.anchors, since=start, until=end, now=taken)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from archlab.spec.policy import Decision, Reason
+from archlab.spec.policy import Decision, ExceptionUse, Reason
 
 
 def decision_from(value: Any, *, engine: str, bundle_digest: str) -> Decision:
@@ -19,7 +19,15 @@ def decision_from(value: Any, *, engine: str, bundle_digest: str) -> Decision:
     reasons = tuple(sorted(found, key=lambda reason: (reason.rule, reason.code, reason.message)))
     allow = value["allow"] is True and not reasons
     obligations = tuple(str(obligation) for obligation in value["obligations"])
-    return Decision(allow=allow, reasons=reasons, obligations=obligations, engine=engine, bundle_digest=bundle_digest)
+    used = (ExceptionUse.model_validate(exception) for exception in value.get("exceptions", ()))
+    return Decision(
+        allow=allow,
+        reasons=reasons,
+        obligations=obligations,
+        engine=engine,
+        bundle_digest=bundle_digest,
+        exceptions=tuple(sorted(used, key=lambda use: (use.rule, use.id, use.until, use.granted_by, use.owner))),
+    )
 
 
 def denial(code: str, message: str, *, engine: str, bundle_digest: str, rule: str = "archlab/engine") -> Decision:

@@ -52,7 +52,7 @@ class Wanted:
     """An action, or an area."""
     name: str | None = None
     rule: str | None = None
-    """One that gave a reason."""
+    """One that gave a reason, or was waived."""
     allow: bool | None = None
     since: datetime | None = None
     until: datetime | None = None
@@ -66,10 +66,15 @@ class Wanted:
             and self.action in (None, query.action, query.action.partition("/")[0])
             and self.name in (None, query.resource.name)
             and self.allow in (None, decision.allow)
-            and (self.rule is None or self.rule in {reason.rule for reason in decision.reasons})
+            and (self.rule is None or self.rule in _rules(record))
             and (self.since is None or record.business_time >= self.since)
             and (self.until is None or record.business_time < self.until)
         )
+
+
+def _rules(record: DecisionRecord) -> set[str]:
+    said = {reason.rule for reason in record.decision.reasons}
+    return said | {use.rule for use in record.decision.exceptions}
 
 
 def evidence(
@@ -92,7 +97,7 @@ def evidence(
         UserError: there is no such control.
     """
     if control not in CONTROLS:
-        raise UserError(f"There is no control {control!r}.", f"Controls: {', '.join(CONTROLS)}.")
+        raise UserError(f"There is no control {control!r}.", f"Controls: {', '.join(CONTROLS)}, deletion.")
     log = soundness(records, anchors)
     asked = Wanted(action=CHAMPION, allow=True, since=since, until=until)
     findings = tuple(_finding(record) for record in records if asked.fits(record))
@@ -127,6 +132,7 @@ def _finding(record: DecisionRecord) -> Finding:
         engine=record.decision.engine,
         bundle_digest=record.decision.bundle_digest,
         exceptions=tuple(_exceptions(version, query.resource.digest)),
+        waived=tuple(f"{use.rule} until {use.until} by {use.granted_by}" for use in record.decision.exceptions),
     )
 
 

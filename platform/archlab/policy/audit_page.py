@@ -13,7 +13,12 @@ STYLE = (
     "th,td{text-align:left;padding:.3rem .6rem;border-bottom:1px solid #d5d9de;vertical-align:top}"
     "code{font-size:.85em;overflow-wrap:anywhere}.operated{color:#1a7f37}.exceptions,.not{color:#b42318}"
 )
-COLUMNS = ("#", "business time", "model", "version", "author", "approved by", "promoted by", "file", "as it should be")
+COLUMNS = (
+    *("#", "business time", "model", "version", "author", "approved by", "by", "file"),
+    *("as it should be", "waived"),
+)
+
+CASES = {"four-eyes": "Promotions", "deletion": "Deletions"}
 
 
 def render(pack: EvidencePack) -> str:
@@ -27,11 +32,12 @@ def render(pack: EvidencePack) -> str:
         "<h2>The log</h2>",
         f"<p>{pack.log.records} records, {pack.log.anchors} anchors. Head: <code>{pack.log.head}</code></p>",
         _list(pack.log.faults, "No record was changed, removed, added or moved."),
-        f"<h2>Promotions in the period: {len(pack.findings)}</h2>",
+        f"<h2>{CASES.get(pack.control, 'Cases')} in the period: {len(pack.findings)}</h2>",
         _table(pack.findings),
-        "<h2>What is served now</h2>",
-        _list(pack.unexplained, "Everything that is served was let through by a decision of this log."),
     ]
+    if pack.control == "four-eyes":
+        sound = "Everything that is served was let through by a decision of this log."
+        parts += ["<h2>What is served now</h2>", _list(pack.unexplained, sound)]
     head = f'<meta charset="utf-8"><title>Control {escape(pack.control)}</title><style>{STYLE}</style>'
     return f'<!doctype html><html lang="en"><head>{head}</head><body>{"".join(parts)}</body></html>\n'
 
@@ -51,5 +57,6 @@ def _row(finding: Finding) -> str:
         *(str(finding.sequence), f"{finding.business_time:%Y-%m-%d %H:%M}Z", finding.model, finding.version),
         *(finding.author, finding.approved_by, finding.promoted_by, finding.digest[:12]),
         "; ".join(finding.exceptions) or "yes",
+        "; ".join(finding.waived) or "nothing",
     )
     return f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in cells)}</tr>"

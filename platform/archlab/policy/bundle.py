@@ -46,6 +46,13 @@ class BundledRule(Spec):
     origin: str
     actions: tuple[str, ...]
     requires: tuple[str, ...]
+    waivable: bool = False
+    """Whether an exception may stand in for it."""
+
+    @property
+    def id(self) -> str:
+        """`AREA/RULE`, as reasons and exceptions name it."""
+        return f"{self.area}/{self.name}"
 
 
 class PolicyBundle(Spec):
@@ -75,7 +82,10 @@ def build(sources: Sequence[RuleSource], core_modules: Mapping[str, str]) -> Pol
     modules = {**core_modules, INDEX_KEY: index.generate(facts)}
     modules |= {source.key: source.text for rule in sources for source in rule.files}
     listed = tuple(
-        BundledRule(area=f.area, name=f.name, origin=f.origin, actions=f.actions, requires=f.requires) for f in facts
+        BundledRule(
+            area=f.area, name=f.name, origin=f.origin, actions=f.actions, requires=f.requires, waivable=f.waivable
+        )
+        for f in facts
     )
     return PolicyBundle(modules=dict(sorted(modules.items())), rules=listed)
 

@@ -70,7 +70,15 @@ def _facts(rule: RuleSource, value: Any) -> RuleFacts:
     document = value if isinstance(value, dict) else {}
     actions = _strings(rule, document, "actions", r"^[a-z_]+/[a-z_]+$")
     requires = _strings(rule, document, "requires", index.FIELD)
-    return RuleFacts(rule.area, rule.name, rule.origin, actions, requires)
+    return RuleFacts(rule.area, rule.name, rule.origin, actions, requires, _flag(rule, document, "waivable"))
+
+
+def _flag(rule: RuleSource, document: dict[str, Any], name: str) -> bool:
+    found = document.get(name, False)
+    if isinstance(found, bool):
+        return found
+    where = rule.files[0].path.parent / f"{rule.name}.rego"
+    raise SpecError(f"{where}: `{name}` has to be the constant true or false; found {found!r}.", REMEDY)
 
 
 def _strings(rule: RuleSource, document: dict[str, Any], name: str, pattern: str) -> tuple[str, ...]:

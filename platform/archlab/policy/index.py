@@ -32,6 +32,8 @@ class RuleFacts:
     """Actions that it covers; empty: every action of its area that another rule names."""
     requires: tuple[str, ...]
     """Fields of the input that must be there, e.g. `evidence.version.sha256`."""
+    waivable: bool = False
+    """Whether an exception may stand in for it; a rule that does not say so can't be waived."""
 
 
 def generate(rules: Sequence[RuleFacts]) -> str:
@@ -71,6 +73,7 @@ def _rule(rule: RuleFacts) -> list[str]:
 	some reason in {document}.reasons
 }}
 """,
+        *([f"waivable contains {name} if applies[{name}]\n"] if rule.waivable else []),
         *(_missing(name, field) for field in rule.requires),
     ]
 

@@ -54,6 +54,12 @@ class InForce:
             log.info("policy bundle %d, %s, is in force", found.bundle.sequence, found.digest[:12])
 
 
+def waivable_rules(in_force: InForce) -> dict[str, bool]:
+    """Whether each rule of the bundle in force can be waived; empty without a bundle."""
+    signed = in_force.current()
+    return {rule.id: rule.waivable for rule in signed.bundle.rules} if signed else {}
+
+
 def _stamp(folder: LabFolder) -> Stamp:
     found = []
     for name in ("bundle.json", "bundle.sig"):

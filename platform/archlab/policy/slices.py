@@ -37,5 +37,5 @@ def sliced(bundle: PolicyBundle, rules: Sequence[BundledRule]) -> dict[str, str]
         named = {f"{area}/{name}" for text in own.values() for area, name in _REFERENCE.findall(text)}
         todo += sorted(named - wanted)
         wanted |= named
-    facts = [RuleFacts(r.area, r.name, r.origin, r.actions, r.requires) for r in rules]
+    facts = [RuleFacts(r.area, r.name, r.origin, r.actions, r.requires, r.waivable) for r in rules]
     return {**kept, INDEX_KEY: index.generate(facts)}

@@ -11,6 +11,7 @@ from starlette.types import ASGIApp
 
 from archlab.identity import Verifier
 from archlab.policy.embedded import EmbeddedEngine
+from archlab.policy.inforce import InForce, waivable_rules
 from archlab.registry import environment
 from archlab.registry.content import LabContent
 from archlab.registry.demands import Demands
@@ -38,13 +39,13 @@ def create_app(
     engine = engine or _engine(
         folder
     )  # Before MLflow: rego-cpp loaded after MLflow's libraries leaks every evaluation.
-    view, content = RegistryView(folder), LabContent(folder)
+    view, content, in_force = RegistryView(folder), LabContent(folder), InForce(folder)
     return Gate(
         _mlflow(),
         Verifier(folder),
         engine or _engine(folder),
         recorder or ControlRecorder(folder),
-        Demands(view, content),
+        Demands(view, content, lambda: waivable_rules(in_force)),
         Effects(view, content),
     )
 

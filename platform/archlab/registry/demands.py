@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from archlab.errors import NotFoundError, UserError
+from archlab.policy.exceptions import GRANT, REVOKE, brought
 from archlab.registry import evidence as ev
+from archlab.registry import exceptions as ex
+from archlab.registry import lifecycle as lc
 from archlab.registry.calls import Call, Kind
 from archlab.registry.content import LabContent
 from archlab.registry.view import Origin, RegisteredModel, RegistryView
-from archlab.spec.policy import PolicyResource, Subject
+from archlab.spec.policy import PolicyException, PolicyResource, Standing, Subject
 
 CHAMPION, CHALLENGER = "champion", "challenger"
 WRITE, TAG, REMOVE_CHAMPION, OTHER = "access/write", "access/tag", "access/remove_champion", "access/other"
@@ -20,7 +24,14 @@ ALIAS, NAME, REGISTER = "access/alias", "supply_chain/name", "supply_chain/regis
 DELETE, REMOVE_SOURCE = "retention/delete", "retention/remove_source"
 PROMOTIONS = {CHAMPION: "promotion/champion", CHALLENGER: "promotion/challenger"}
 
+TAGGING = frozenset({Kind.TAG_MODEL, Kind.UNTAG_MODEL, Kind.TAG_VERSION, Kind.UNTAG_VERSION})
+
+MAX_SAID = 2000
+"""Letters of a tag's value that grants an exception or ends a version."""
+
 Body = dict[str, Any]
+Waivable = Callable[[], Mapping[str, bool]]
+"""Whether each rule in force can be waived, by its name `AREA/RULE`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +48,31 @@ class Demand:
         return self.action.startswith("promotion/")
 
     @property
+    def is_dated(self) -> bool:
+        """Whether its evidence was put together with a business time that was just asked for."""
+        return self.action.startswith(("promotion/", "exception/", "lifecycle/"))
+
+    @property
     def is_recorded(self) -> bool:
         """Whether the decision must be on record before it takes effect, whichever way it goes."""
-        return self.action.startswith(("promotion/", "retention/"))
+        return self.action.startswith(("promotion/", "retention/", "exception/", "lifecycle/"))
+
+
+@dataclass(frozen=True, slots=True)
+class OnRecord:
+    """What the decision log says of a model of that name, or of one that had the name before."""
+
+    exceptions: Sequence[PolicyException] = ()
+    standings: Sequence[Standing] = ()
+    cost: Mapping[str, Any] | None = None
+    """What the owning team's models cost, planned and billed; None where nobody asked."""
+
+    def standings_of(self, model: RegisteredModel) -> tuple[Standing, ...]:
+        """What is deprecated or retired of this very model."""
+        return tuple(s for s in self.standings if s.model_created == model.created)
+
+
+NOTHING = OnRecord()
 
 
 def text(body: Body, name: str, *others: str) -> str:
@@ -63,9 +96,17 @@ def promoted_to(kind: Kind, body: Body) -> str:
     return ""
 
 
+def asks_log(kind: Kind, body: Body) -> bool:
+    """Whether what the decision log says of the model has a say in a call."""
+    return promoted_to(kind, body) in PROMOTIONS or lc.action_of(kind, body) is not None
+
+
 def needs_time(kind: Kind, body: Body) -> bool:
     """Whether what becomes of a call depends on business time."""
-    approves = kind is Kind.TAG_VERSION and body.get("key") == ev.APPROVED_BY
+    key = str(body.get("key"))
+    approves = kind is Kind.TAG_VERSION and key == ev.APPROVED_BY
+    if lc.action_of(kind, body) or (kind in TAGGING and ex.rule_of(key) is not None):
+        return True
     ends = kind is Kind.DELETE_ALIAS and text(body, "alias").lower() == CHAMPION
     return approves or ends or kind in (Kind.DELETE_VERSION, Kind.DELETE_MODEL) or promoted_to(kind, body) in PROMOTIONS
 
@@ -80,12 +121,22 @@ def tracking(call: Call, subject: Subject) -> Demand:
 class Demands:
     """Gathers what rules need to know about a call on registered models and their versions. Blocking."""
 
-    def __init__(self, view: RegistryView, content: LabContent) -> None:
+    def __init__(self, view: RegistryView, content: LabContent, waivable: Waivable) -> None:
         self._view = view
         self._content = content
+        self._waivable = waivable
 
-    def of(self, kind: Kind, body: Body, subject: Subject, now: datetime) -> tuple[Demand, ...]:
+    def of(
+        self, kind: Kind, body: Body, subject: Subject, now: datetime, on_record: OnRecord = NOTHING
+    ) -> tuple[Demand, ...]:
         """Every decision that the call needs; all have to allow.
+
+        Args:
+            kind: of the call.
+            body: of the call.
+            subject: who asks.
+            now: business time.
+            on_record: what the log says of the model's name; needed where `asks_log`.
 
         Raises:
             UserError: a field is missing.
@@ -94,16 +145,20 @@ class Demands:
         name = text(body, "name")
         model = self._view.model(name)
         write = Demand(WRITE, self._resource(name, model, subject))
+        if kind in TAGGING and (rule := ex.rule_of(text(body, "key"))) is not None:
+            return (self._exception(kind, body, rule, write.resource, model, now),)
+        if action := lc.action_of(kind, body):
+            return (write, self._move(action, kind, body, write.resource, model, now, on_record))
         match kind:
             case Kind.SET_ALIAS:
                 alias = Demand(ALIAS, write.resource, {"alias": body.get("alias")})
-                return (write, alias, *self._promotion(kind, body, write.resource, model, now))
+                return (write, alias, *self._promotion(kind, body, write.resource, model, now, on_record))
             case Kind.TRANSITION:
-                return (write, *self._promotion(kind, body, write.resource, model, now))
+                return (write, *self._promotion(kind, body, write.resource, model, now, on_record))
             case Kind.DELETE_ALIAS if text(body, "alias").lower() == CHAMPION:
                 return (write, *_removal(write.resource, model, "Deleting the alias champion"))
             case Kind.DELETE_MODEL:
-                gone = Demand(DELETE, write.resource, ev.deletion(self._view.tags(name), now))
+                gone = Demand(DELETE, write.resource, self._gone(name, self._view.tags(name), now))
                 return (write, *_removal(write.resource, model, "Deleting the registered model"), gone)
             case Kind.RENAME_MODEL:
                 new_name = text(body, "new_name", "newName")
@@ -153,8 +208,9 @@ class Demands:
         return f"Folder {path}", [o for o in origins if where and o.where and _overlap(where, o.where)]
 
     def owner(self, name: str) -> str:
-        """The team that the scenario gives a model to; empty when it names none."""
-        return self._content.team(name)
+        """The team that owns a registered model; empty when there is no such model."""
+        model = self._view.model(name)
+        return self._content.team(name) or (model.team if model else "")
 
     def _name(self, name: str, resource: PolicyResource, *, besides: str = "") -> Demand:
         others = [other for other in self._view.names() if other not in (name, besides)]
@@ -168,7 +224,14 @@ class Demands:
         champion = model.aliases.get(CHAMPION) if model else None
         is_champion = champion is not None and _same(version, champion)
         removal = _removal(resource, model, f"Deleting version {champion}") if is_champion else ()
-        return (*removal, Demand(DELETE, about, ev.deletion(going, now)))
+        return (*removal, Demand(DELETE, about, self._gone(resource.name, going, now)))
+
+    def _gone(self, name: str, going: Mapping[str, Mapping[str, str]], now: datetime) -> Body:
+        """Evidence of a deletion, with what the decision keeps of it: digest, run, files."""
+        origins = {
+            o.version: {"run_id": o.run_id, "model_id": o.model_id, "path": o.path} for o in self._view.origins(name)
+        }
+        return ev.deletion(going, now, origins)
 
     def _resource(self, name: str, model: RegisteredModel | None, subject: Subject) -> PolicyResource:
         newcomer = subject.team if model is None else ""
@@ -176,7 +239,13 @@ class Demands:
         return PolicyResource(kind="registered-model", name=name, team=team)
 
     def _promotion(
-        self, kind: Kind, body: Body, resource: PolicyResource, model: RegisteredModel | None, now: datetime
+        self,
+        kind: Kind,
+        body: Body,
+        resource: PolicyResource,
+        model: RegisteredModel | None,
+        now: datetime,
+        on_record: OnRecord,
     ) -> tuple[Demand, ...]:
         action = PROMOTIONS.get(promoted_to(kind, body))
         if action is None:
@@ -196,7 +265,70 @@ class Demands:
         )
         known = self._content.known_at_request(resource.name)
         views = self._content.served_views()
-        return (Demand(action, about, ev.promotion(version, champion, known, now, served_views=views)),)
+        standings, granted = on_record.standings_of(model), on_record.exceptions
+        state = lc.state(standings, model.aliases, version.version, version.tags)
+        evidence = ev.promotion(version, champion, known, now, served_views=views, state=state)
+        evidence["exceptions"] = brought(
+            granted, created=model.created, version=version.version, digest=about.digest, now=now
+        )
+        if on_record.cost is not None:
+            evidence["cost"] = dict(on_record.cost)
+        return (Demand(action, about, evidence),)
+
+    def _move(
+        self,
+        action: str,
+        kind: Kind,
+        body: Body,
+        resource: PolicyResource,
+        model: RegisteredModel | None,
+        now: datetime,
+        on_record: OnRecord,
+    ) -> Demand:
+        """For what deprecates, reinstates or retires a model or one of its versions."""
+        one, about = self._tagged(kind, body, resource, model)
+        assert model is not None
+        said = str(body.get("stage")) if kind is Kind.TRANSITION else _short(body)
+        tags = one.tags if one else None
+        found = lc.move(
+            *(action, said, on_record.standings_of(model), model.aliases, now), version=about.version, tags=tags
+        )
+        return Demand(action, about, {**found, "model_created": model.created})
+
+    def _tagged(
+        self, kind: Kind, body: Body, resource: PolicyResource, model: RegisteredModel | None
+    ) -> tuple[ev.Version | None, PolicyResource]:
+        """The version that a call is about, None for the model as a whole, and it as a resource with its file's digest.
+
+        Raises:
+            NotFoundError: there is no such version, or no such model.
+        """
+        wanted = kind not in (Kind.TAG_MODEL, Kind.UNTAG_MODEL)
+        one = self._view.version(resource.name, text(body, "version")) if wanted else None
+        if model is None or (one is None and wanted):
+            raise NotFoundError(f"There is no {resource.name} {body.get('version', '')}".rstrip() + ".")
+        if one is None:
+            return None, resource
+        changes = {"kind": "model-version", "version": one.version, "digest": one.onnx_sha256 or ""}
+        return one, resource.model_copy(update=changes)
+
+    def _exception(
+        self,
+        kind: Kind,
+        body: Body,
+        rule: str,
+        resource: PolicyResource,
+        model: RegisteredModel | None,
+        now: datetime,
+    ) -> Demand:
+        """For a tag that waives a rule, for a model or for one of its versions, or takes that back."""
+        one, resource = self._tagged(kind, body, resource, model)
+        assert model is not None
+        if _operation(kind) == "delete":
+            return Demand(REVOKE, resource, {"rule": rule})
+        authors = [one.author] if one else sorted({t.get(ev.AUTHOR, "") for t in self._view.tags(model.name).values()})
+        value = _short(body)
+        return Demand(GRANT, resource, ex.grant(rule, value, self._waivable(), authors, model.created, now))
 
     def _version_tag(self, kind: Kind, body: Body, write: Demand) -> tuple[Demand, ...]:
         key, value = text(body, "key"), str(body.get("value", ""))
@@ -228,6 +360,18 @@ def _removal(resource: PolicyResource, model: RegisteredModel | None, operation:
     if model is None or CHAMPION not in {alias.lower() for alias in model.aliases}:
         return ()
     return (Demand(REMOVE_CHAMPION, resource, {"operation": operation}),)
+
+
+def _short(body: Body) -> str:
+    """A tag's value that is a decision: what MLflow would not take must not be decided on.
+
+    Raises:
+        UserError: it is longer than anybody reads.
+    """
+    value = str(body.get("value", ""))
+    if len(value) > MAX_SAID:
+        raise UserError(f"The tag's value has {len(value)} letters; {MAX_SAID} are the most.", "Say it shorter.")
+    return value
 
 
 def _operation(kind: Kind) -> str:

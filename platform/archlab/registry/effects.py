@@ -8,10 +8,12 @@ import logging
 from datetime import datetime
 
 from archlab.errors import UnavailableError
+from archlab.policy.lifecycle import RETIRE
 from archlab.registry import evidence as ev
 from archlab.registry.calls import Kind
 from archlab.registry.content import LabContent
-from archlab.registry.demands import CHAMPION, Body, promoted_to, text
+from archlab.registry.demands import CHALLENGER, CHAMPION, Body, promoted_to, text
+from archlab.registry.lifecycle import action_of
 from archlab.registry.recorder import DecisionRecorder
 from archlab.registry.view import RegistryView
 from archlab.spec.policy import Subject
@@ -42,7 +44,11 @@ class Effects:
     def after(self, kind: Kind, body: Body, subject: Subject, answer: bytes, now: datetime) -> None:
         """Tags that need the change to be done. Blocking."""
         name = text(body, "name")
-        if kind is Kind.CREATE_VERSION:
+        if action_of(kind, body) == RETIRE:
+            self._take_out(name, str(body.get("version") or ""), now)
+            if kind is Kind.TRANSITION:
+                self._view.tag_version(name, text(body, "version"), ev.RETIRED, f"stage {text(body, 'stage')}")
+        elif kind is Kind.CREATE_VERSION:
             self._register_digest(name, str(json.loads(answer)["model_version"]["version"]))
         elif kind is Kind.TAG_VERSION and body.get("key") == ev.APPROVED_BY:
             self._remember_approved(name, text(body, "version"), now)
@@ -56,6 +62,15 @@ class Effects:
         task = asyncio.create_task(_tell(recorder))
         self._running.add(task)
         task.add_done_callback(self._running.discard)
+
+    def _take_out(self, name: str, version: str, now: datetime) -> None:
+        """What is retired has no alias by which anybody would load it; of the whole model when version is empty."""
+        model = self._view.model(name)
+        for alias, number in model.aliases.items() if model else ():
+            if alias in (CHAMPION, CHALLENGER) and (not version or int(number) == int(version)):
+                self._view.delete_alias(name, alias)
+                if alias == CHAMPION:
+                    self._remember_champion(name, "", now)
 
     def _register_digest(self, name: str, version: str) -> None:
         found = self._view.version(name, version)

@@ -15,6 +15,7 @@ from typing import Any
 
 from archlab.policy.chain import sha256
 from archlab.registry import artifacts
+from archlab.registry.exceptions import PREFIX as EXCEPTION
 
 AUTHOR = "archlab.author"
 APPROVED_BY = "archlab.approved_by"
@@ -26,7 +27,9 @@ HOLD = "archlab.hold"
 SHA256 = "archlab.sha256"
 TEAM = "archlab.owner_team"
 
-NOT_EVIDENCE = frozenset({APPROVED_BY, APPROVED_EVIDENCE, APPROVED_AT, PROMOTED_AT, REPLACED_AT, HOLD})
+SUNSET, RETIRED = "archlab.sunset", "archlab.retired"
+
+NOT_EVIDENCE = frozenset({APPROVED_BY, APPROVED_EVIDENCE, APPROVED_AT, PROMOTED_AT, REPLACED_AT, HOLD, SUNSET, RETIRED})
 """Tags that come with or after approval and promotion and so can't be what was approved."""
 
 SECONDS_PER_DAY = 86_400
@@ -53,7 +56,11 @@ class Version:
 
 def fingerprint(version: Version) -> str:
     """Digest of everything that an approval is about."""
-    tags = {k: v for k, v in version.tags.items() if k.startswith("archlab.") and k not in NOT_EVIDENCE}
+    tags = {
+        k: v
+        for k, v in version.tags.items()
+        if k.startswith("archlab.") and k not in NOT_EVIDENCE and not k.startswith(EXCEPTION)
+    }
     return sha256(
         {
             "metrics": {k: repr(v) for k, v in version.metrics.items()},
@@ -71,11 +78,12 @@ def promotion(
     now: datetime,
     *,
     served_views: Sequence[str] | None = None,
+    state: str = "",
 ) -> dict[str, Any]:
     """Evidence of a `promotion/*` query at business time `now`."""
     about = _present(
         {
-            "version": _version(version, now),
+            "version": _version(version, now) | _present({"state": state}),
             "has_champion": champion is not None,
             "known_at_request": list(known_at_request) if known_at_request is not None else None,
             "served_views": list(served_views) if served_views is not None else None,
@@ -125,8 +133,16 @@ def _version(version: Version, now: datetime) -> dict[str, Any]:
     )
 
 
-def deletion(versions: Mapping[str, Mapping[str, str]], now: datetime) -> dict[str, Any]:
-    """Evidence of a `retention/delete` query: the versions that would go, from their tags by number."""
+def deletion(
+    versions: Mapping[str, Mapping[str, str]], now: datetime, origins: Mapping[str, Mapping[str, str]] | None = None
+) -> dict[str, Any]:
+    """Evidence of a `retention/delete` query: the versions that would go.
+
+    Args:
+        versions: their tags, by number.
+        now: business time.
+        origins: by number, what else goes with each: `run_id`, `model_id`, `path` of its files in the store.
+    """
     return {
         "versions": [
             _present(
@@ -135,6 +151,8 @@ def deletion(versions: Mapping[str, Mapping[str, str]], now: datetime) -> dict[s
                     "held_champion": PROMOTED_AT in tags,
                     "promoted_age_days": _age_days(tags.get(PROMOTED_AT), now),
                     "replaced_age_days": _age_days(tags.get(REPLACED_AT), now),
+                    "sha256": tags.get(SHA256),
+                    **(origins or {}).get(version, {}),
                 }
             )
             | {"hold": _hold(tags)}

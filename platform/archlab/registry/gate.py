@@ -23,6 +23,7 @@ from archlab.registry.answers import Answer, answer_for, error_answer, refusal
 from archlab.registry.calls import HEALTH, READING_METHODS, SOURCE_REMOVALS, Call, Kind, classify
 from archlab.registry.demands import Body, Demand, Demands
 from archlab.registry.effects import Effects
+from archlab.registry.lifecycle import action_of
 from archlab.registry.recorder import DecisionRecorder
 from archlab.spec.policy import Decision, PolicyEngine, Query, Reason, Subject
 
@@ -105,18 +106,32 @@ class Gate:
         """A call on registered models: decided, recorded, carried out, followed up."""
         try:
             now = await self._now(fresh=dm.needs_time(kind, body))
+            on_record = await self._on_record(kind, body) if dm.asks_log(kind, body) else dm.NOTHING
         except UnavailableError as error:
-            return error_answer(403, f"The change was refused: {error} It depends on business time.")
-        needed = await asyncio.to_thread(self._demands.of, kind, body, subject, now)
+            return error_answer(403, f"The change was refused: {error} It depends on control's clock and log.")
+        needed = await asyncio.to_thread(self._demands.of, kind, body, subject, now, on_record)
         if refused := await self._refuses(subject, list(needed)):
             return refused
         body = self._effects.before(kind, body, subject)
         answer = await self._ask(scope, body)
         if answer.status == 200:
             await asyncio.to_thread(self._effects.after, kind, body, subject, answer.body, now)
-            if kind in Effects.MOVES_RELEASES:
+            if kind in Effects.MOVES_RELEASES or action_of(kind, body):
                 self._effects.tell(self._recorder)
         return answer
+
+    async def _on_record(self, kind: Kind, body: Body) -> dm.OnRecord:
+        """What control knows of the model that a call is about.
+
+        Raises:
+            UnavailableError: control does not answer.
+        """
+        name, recorder = dm.text(body, "name"), self._recorder
+        exceptions, standings = await recorder.exceptions(name), await recorder.standings(name)
+        if dm.promoted_to(kind, body) != dm.CHAMPION:
+            return dm.OnRecord(exceptions, standings)
+        cost = await recorder.cost(await asyncio.to_thread(self._demands.owner, name))
+        return dm.OnRecord(exceptions, standings, cost)
 
     async def _removal(self, scope: Scope, call: Call, subject: Subject, body: Body) -> Answer:
         """Taking away what a registered version may come from: decided, then carried out."""
@@ -125,7 +140,7 @@ class Gate:
 
     async def _refuses(self, subject: Subject, needed: list[Demand]) -> Answer | None:
         """403 when one of the decisions is no, or could not be recorded; None when all allow."""
-        now = await self._now(fresh=False) if not any(d.is_promotion for d in needed) else self._business_time
+        now = self._business_time if any(d.is_dated for d in needed) else await self._now(fresh=False)
         decisions: list[tuple[Demand, Decision]] = []
         for demand in needed:
             query = Query(

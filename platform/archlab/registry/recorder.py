@@ -1,22 +1,27 @@
-"""Control, as the gate needs it: business time, a place for decisions, and a nudge after a promotion."""
+"""Control, as the gate needs it: business time, a place for decisions, exceptions, and a nudge after a promotion."""
 
 from __future__ import annotations
 
 import time
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
+from urllib.parse import urlencode
 
 import httpx
+from pydantic import TypeAdapter
 
 from archlab.addresses import CONTROL, part
 from archlab.errors import UnavailableError
 from archlab.identity import PLATFORM, mint
 from archlab.settings import LabFolder
-from archlab.spec.policy import Decision, DecisionRecord, Query
+from archlab.spec.policy import Decision, DecisionRecord, PolicyException, Query, Standing
 
+S = TypeVar("S")
 TIMEOUT_S = 3.0
 RECONCILE_TIMEOUT_S = 30.0
 TOKEN_LIFETIME_S = 3600
+_EXCEPTIONS: TypeAdapter[list[PolicyException]] = TypeAdapter(list[PolicyException])
+_STANDINGS: TypeAdapter[list[Standing]] = TypeAdapter(list[Standing])
 
 
 class DecisionRecorder(Protocol):
@@ -35,6 +40,30 @@ class DecisionRecorder(Protocol):
 
         Raises:
             UnavailableError: it was not recorded.
+        """
+        ...
+
+    async def exceptions(self, model: str) -> list[PolicyException]:
+        """Exceptions that the log granted to a model of that name, oldest first.
+
+        Raises:
+            UnavailableError: control does not answer.
+        """
+        ...
+
+    async def standings(self, model: str) -> list[Standing]:
+        """What the log has deprecated or retired of a model of that name.
+
+        Raises:
+            UnavailableError: control does not answer.
+        """
+        ...
+
+    async def cost(self, team: str) -> dict[str, Any]:
+        """What a team's models cost, planned and billed, as `GET /budgets` says.
+
+        Raises:
+            UnavailableError: control does not answer.
         """
         ...
 
@@ -75,6 +104,21 @@ class ControlRecorder:
         except ValueError:
             raise UnavailableError("Control's answer to a decision is no record.") from None
 
+    async def exceptions(self, model: str) -> list[PolicyException]:
+        """See `DecisionRecorder`."""
+        return await self._listed("exceptions", model, _EXCEPTIONS)
+
+    async def standings(self, model: str) -> list[Standing]:
+        """See `DecisionRecorder`."""
+        return await self._listed("lifecycle", model, _STANDINGS)
+
+    async def cost(self, team: str) -> dict[str, Any]:
+        """See `DecisionRecorder`."""
+        answer = await self._call("GET", f"/budgets?{urlencode({'team': team})}")
+        if not isinstance(answer, dict):
+            raise UnavailableError("Control's answer about costs can't be read.")
+        return answer
+
     async def promoted(self) -> None:
         """See `DecisionRecorder`."""
         await self._call("POST", "/releases/reconcile", {}, timeout_s=RECONCILE_TIMEOUT_S)
@@ -82,6 +126,13 @@ class ControlRecorder:
     async def close(self) -> None:
         """Let the connections go."""
         await self._client.aclose()
+
+    async def _listed(self, what: str, model: str, kind: TypeAdapter[list[S]]) -> list[S]:
+        answer = await self._call("GET", f"/{what}?{urlencode({'model': model})}")
+        try:
+            return kind.validate_python(answer)
+        except ValueError:
+            raise UnavailableError(f"Control's answer about {what} can't be read.") from None
 
     async def _call(self, method: str, path: str, body: Any = None, *, timeout_s: float = TIMEOUT_S) -> Any:
         headers = {"authorization": f"Bearer {self._bearer()}"}

@@ -22,6 +22,8 @@ class RegisteredModel:
     team: str
     """From its tag; empty when it has none."""
     aliases: dict[str, str]
+    created: str = ""
+    """When it was made, as MLflow's clock has it: another model that takes the name has another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,8 @@ class Origin:
     """Of the logged model; empty when there is none."""
     where: Path | None
     """Its files; None when they are not in the own store."""
+    path: str = ""
+    """The same below the store's root; empty when it is elsewhere."""
 
 
 class RegistryView:
@@ -49,7 +53,8 @@ class RegistryView:
         if found is None:
             return None
         aliases = {alias: str(version) for alias, version in found.aliases.items()}
-        return RegisteredModel(str(found.name), str(found.tags.get(TEAM, "")), aliases)
+        created = str(found.creation_timestamp or "")
+        return RegisteredModel(str(found.name), str(found.tags.get(TEAM, "")), aliases, created)
 
     def version(self, name: str, version: str) -> Version | None:
         """A version with its run's metrics and the digest of its file now; None when there is none."""
@@ -81,18 +86,21 @@ class RegistryView:
             for found in _versions(f"name='{_quoted(name)}'")
         }
 
-    def origins(self) -> list[Origin]:
-        """Where every registered version comes from."""
-        return [
-            Origin(
-                name=str(found.name),
-                version=str(found.version),
-                run_id=str(found.run_id or ""),
-                model_id=str(found.model_id or "") or _logged_model_id(str(found.source or "")),
-                where=self.place(str(found.source or "")),
-            )
-            for found in _versions(None)
-        ]
+    def origins(self, name: str | None = None) -> list[Origin]:
+        """Where every registered version comes from, of one model or of all."""
+        wanted = None if name is None else f"name='{_quoted(name)}'"
+        return [self._origin(found) for found in _versions(wanted)]
+
+    def _origin(self, found: Any) -> Origin:
+        where = self.place(str(found.source or ""))
+        return Origin(
+            name=str(found.name),
+            version=str(found.version),
+            run_id=str(found.run_id or ""),
+            model_id=str(found.model_id or "") or _logged_model_id(str(found.source or "")),
+            where=where,
+            path=where.relative_to((self._folder.registry / "artifacts").resolve()).as_posix() if where else "",
+        )
 
     def place(self, source: str) -> Path | None:
         """Folder of the own store that a version's source leads to; None when that is somewhere else."""
@@ -114,6 +122,10 @@ class RegistryView:
         from mlflow.entities.model_registry import ModelVersionTag
 
         _registry().set_model_version_tag(name, version, ModelVersionTag(key, value))
+
+    def delete_alias(self, name: str, alias: str) -> None:
+        """Take an alias away, past the gate."""
+        _registry().delete_registered_model_alias(name, alias)
 
     def tag_model(self, name: str, key: str, value: str) -> None:
         """Set a registered model's tag, past the gate."""

@@ -32,7 +32,7 @@ class Soundness(Spec):
 
 
 class Finding(Spec):
-    """One promotion that a control was about, and whether it kept to it."""
+    """One promotion, or deletion, that a control was about, and whether it kept to it."""
 
     sequence: int
     decision_id: str
@@ -41,12 +41,15 @@ class Finding(Spec):
     version: str
     digest: str
     promoted_by: str
+    """Who promoted it; of a deletion, who deleted it."""
     author: str
     approved_by: str
     engine: str
     bundle_digest: str
     exceptions: tuple[str, ...]
     """What was not as the control says; empty when it was."""
+    waived: tuple[str, ...] = ()
+    """Rules that an exception stood in for, each with who granted it and until when."""
 
 
 class EvidencePack(Spec):

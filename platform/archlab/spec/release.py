@@ -53,6 +53,10 @@ class Release(Spec):
     """Keys that address a table's row, in order."""
     weight: int = Field(default=100, ge=0, le=100)
     role: Literal["champion", "challenger"] = "champion"
+    deprecated: UtcTime | None = Field(default=None, exclude_if=lambda moment: moment is None)
+    """Since when callers are told that it will go; business time."""
+    sunset: UtcTime | None = Field(default=None, exclude_if=lambda moment: moment is None)
+    """From when on it may be gone; business time."""
     created: UtcTime
     signature: str
     """Base64 Ed25519 signature by the lab's release key."""
@@ -60,9 +64,11 @@ class Release(Spec):
     def statement(self) -> dict[str, Any]:
         """What the signature covers, as the JSON object that is serialised with sorted keys and no spaces.
 
-        Everything that decides which file answers, how its inputs are put together and who pays; not the weight.
+        Everything that decides which file answers, how its inputs are put together and who pays; not the weight, nor
+        what callers are told of its end.
         """
-        covered = set(type(self).model_fields) - {"weight", "created", "signature", "path", "size_bytes"}
+        told = {"weight", "deprecated", "sunset"}
+        covered = set(type(self).model_fields) - told - {"created", "signature", "path", "size_bytes"}
         return self.model_dump(mode="json", include=covered)
 
 

@@ -78,8 +78,7 @@ def usage(
         requests: replayed requests per model.
     """
     return (
-        *_reserved(interval, plan),
-        *_devices(interval, plan),
+        *reserved(interval, plan),
         *_used(interval, scenario, plan, seconds),
         *_features(interval, scenario, frozenset(materialized)),
         *_lookups(interval, scenario, requests),
@@ -87,7 +86,12 @@ def usage(
     )
 
 
-def _reserved(interval: Interval, plan: Plan) -> list[Usage]:
+def reserved(interval: Interval, plan: Plan) -> list[Usage]:
+    """What a plan holds in an interval, whether it is used or not: replicas' cores and devices."""
+    return [*_cores(interval, plan), *_devices(interval, plan)]
+
+
+def _cores(interval: Interval, plan: Plan) -> list[Usage]:
     return [
         _record(
             interval,

@@ -20,6 +20,17 @@ server_side := {
 
 approval := "archlab.approved_by"
 
+# Tags that are decisions of their own (exception/grant, lifecycle/deprecate, lifecycle/retire), never part of another change.
+decisive if {
+	is_string(key)
+	startswith(lower(key), "archlab.exception.")
+}
+
+decisive if {
+	is_string(key)
+	lower(key) in {"archlab.sunset", "archlab.retired"}
+}
+
 key := input.evidence.key
 
 default allow := false
@@ -27,6 +38,7 @@ default allow := false
 allow if {
 	is_string(key)
 	not key in server_side
+	not decisive
 	key != approval
 }
 
@@ -49,6 +61,12 @@ in_own_name if input.evidence.operation == "delete"
 reasons contains {"code": "server_side", "message": message} if {
 	key in server_side
 	message := sprintf("The tag %v is written by the registry's gate, by nobody else.", [key])
+}
+
+reasons contains {"code": "by_itself", "message": message} if {
+	is_string(key)
+	decisive
+	message := sprintf("The tag %v is a decision of its own: set it by itself, on a model or version that is there.", [key])
 }
 
 reasons contains {"code": "not_an_approver", "message": message} if {

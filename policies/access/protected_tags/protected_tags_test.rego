@@ -47,6 +47,16 @@ test_digest_is_written_by_the_gate_alone if {
 	not rule.allow with input as json.patch(approval, [{"op": "add", "path": "/evidence/key", "value": "archlab.sha256"}])
 }
 
+test_an_exception_as_part_of_another_change_is_refused if {
+	not rule.allow with input as json.patch(approval, [{"op": "add", "path": "/evidence/key", "value": "archlab.Exception.promotion/x"}])
+	codes == {"by_itself"} with input as json.patch(approval, [{"op": "add", "path": "/evidence/key", "value": "archlab.exception.promotion/x"}])
+}
+
+test_an_end_as_part_of_another_change_is_refused if {
+	not rule.allow with input as json.patch(approval, [{"op": "add", "path": "/evidence/key", "value": "archlab.sunset"}])
+	not rule.allow with input as json.patch(approval, [{"op": "add", "path": "/evidence/key", "value": "archlab.Retired"}])
+}
+
 test_missing_author_is_refused if {
 	not rule.allow with input as json.patch(approval, [{"op": "remove", "path": "/evidence/author"}])
 }

@@ -5,6 +5,9 @@ import rego.v1
 
 actions := {"promotion/champion"}
 
+# Never waived: a new approval is always to be had.
+waivable := false
+
 requires := {"evidence.version.approved_age_days"}
 
 max_age_days := 30

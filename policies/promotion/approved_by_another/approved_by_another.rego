@@ -5,6 +5,9 @@ import rego.v1
 
 actions := {"promotion/champion"}
 
+# Four eyes are never waived: without them nobody could say who wanted a champion.
+waivable := false
+
 requires := {"evidence.version.author"}
 
 version := input.evidence.version

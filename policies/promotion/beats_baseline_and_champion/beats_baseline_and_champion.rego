@@ -5,6 +5,9 @@ import rego.v1
 
 actions := {"promotion/champion"}
 
+# An exception may stand in for this rule, for one model and a time.
+waivable := true
+
 requires := {
 	"evidence.version.metric",
 	"evidence.version.value",

@@ -5,6 +5,9 @@ import rego.v1
 
 actions := {"promotion/champion", "promotion/challenger"}
 
+# Never waived: the digest in this decision is what servers check a file against.
+waivable := false
+
 requires := {
 	"evidence.version.onnx.sha256",
 	"evidence.version.onnx.registered_sha256",

@@ -64,3 +64,5 @@ class Answer(NamedTuple):
     id: str
     outputs: Sequence[Output]
     parameters: Mapping[str, Parameter]
+    notices: Sequence[tuple[bytes, bytes]] = ()
+    """Headers that its transport adds."""

@@ -21,7 +21,7 @@ from archlab.spec.policy import DecisionRecord
 from control_process import START, VIEWER, Control, made_tick, usage
 
 TICK = timedelta(minutes=30)
-DECIDED = {
+DECIDED: dict[str, Any] = {
     "query": {
         "subject": {"user": "learner", "team": "platform", "roles": ["developer"]},
         "action": "promotion/champion",
@@ -154,6 +154,24 @@ def test_a_changed_decision_is_found(control: Control) -> None:
         record["query"]["subject"]["user"] = "mallory"
         db.execute("UPDATE decisions SET record = ?", (json.dumps(record),))
     assert not control.post("/decisions/verify")["whole"]
+
+
+def test_exceptions_are_what_the_log_granted(control: Control) -> None:
+    import sqlite3
+
+    said = {"rule": "promotion/enough_holdout", "until": "2013-12-10T00:00:00Z", "owner": "ada", "reason": "late"}
+    query = {**DECIDED["query"], "action": "exception/grant", "evidence": {**said, "model_created": "1"}}
+    for model in ("flight-time", "gate-delay"):
+        about = {"kind": "registered-model", "name": model}
+        control.post("/decisions", {**DECIDED, "query": {**query, "resource": about}})
+    control.post("/decisions", {"query": query, "decision": {**DECIDED["decision"], "allow": False}})
+    assert [one["model"] for one in control.get("/exceptions")] == ["flight-time", "gate-delay"]
+    (one,) = control.get("/exceptions?model=gate-delay")
+    assert (one["granted_by"], one["until"], one["ended_at"]) == ("learner", "2013-12-10T00:00:00Z", None)
+    assert control.get("/exceptions?model=nobody") == []
+    with sqlite3.connect(control.folder.control_db) as db:
+        db.execute("UPDATE decisions SET record = replace(record, '2013-12-10', '2014-12-10')")
+    assert control.get("/exceptions") == []
 
 
 @pytest.mark.slow

@@ -132,6 +132,75 @@ def test_a_file_that_is_not_the_one_decided_on_is_refused_and_the_last_good_one_
     assert [r.version for r in feed(control).releases] == [first]
 
 
+def decide(control: Control, action: str, version: str = "", **evidence: Any) -> str:
+    query = {
+        "subject": {"user": "learner", "team": "platform", "roles": ["operator"]},
+        "action": action,
+        "resource": {"kind": "model-version", "name": MODEL, "version": version},
+        "evidence": {"model_created": "1", **evidence},
+        "time": START.isoformat(),
+    }
+    decision = {"allow": True, "reasons": [], "engine": "embedded", "bundle_digest": "b" * 64}
+    return str(control.post("/decisions", {"query": query, "decision": decision})["id"])
+
+
+def test_a_deprecated_release_carries_its_end_under_the_same_signature(control: Control, online: str) -> None:
+    (before,) = feed(control).releases
+    sunset = START + timedelta(days=20)
+    decide(control, "lifecycle/deprecate", sunset=(sunset + timedelta(days=9)).isoformat())
+    decide(control, "lifecycle/deprecate", online, sunset=sunset.isoformat())
+    assert control.post("/releases/reconcile")["sequence"] == 2
+    (release,) = feed(control).releases
+    assert (release.deprecated, release.sunset) == (START, sunset)
+    assert release.signature == before.signature
+    check_signature(control, release)
+    decide(control, "lifecycle/reinstate", online)
+    control.post("/releases/reconcile")
+    assert feed(control).releases[0].sunset == sunset + timedelta(days=9)
+    decide(control, "lifecycle/reinstate")
+    control.post("/releases/reconcile")
+    (after,) = feed(control).releases
+    assert after == before.model_copy(update={"created": after.created})
+
+
+@pytest.mark.parametrize("whole_model", [False, True])
+def test_what_is_retired_is_withdrawn_whatever_the_registry_says(
+    control: Control, online: str, scenario: Scenario, whole_model: bool
+) -> None:
+    mirrored = Overrides(models={MODEL: ModelOverride(shadow_percent=100)})
+    write_model(control.folder.plan, layout("lab", scenario, 1, mirrored, {MODEL: online}))
+    decision = decide(control, "lifecycle/retire", "" if whole_model else online, reason="replaced")
+    (refused,) = control.post("/releases/reconcile")["refused"]
+    assert refused["reason"] == f"{MODEL} version {online} was retired by decision {decision}"
+    assert feed(control).releases == ()
+    with control.client() as client:
+        assert client.get(f"/champions/{MODEL}").status_code == 403
+    (standing,) = control.get(f"/lifecycle?model={MODEL}")
+    assert (standing["state"], standing["id"], standing["reason"]) == ("retired", decision, "replaced")
+
+
+def test_a_table_of_what_is_retired_is_withdrawn(control: Control, online: str, scenario: Scenario) -> None:
+    design(control, scenario, Mode.BATCH)
+    control.post("/batch-runs", batch_run(online, 1))
+    control.post("/releases/reconcile", {"retire": True})
+    decide(control, "lifecycle/retire", online)
+    control.post("/releases/reconcile", {})
+    assert feed(control).releases == ()
+
+
+def test_the_file_of_a_deleted_version_goes_once_nothing_serves_it(control: Control, online: str) -> None:
+    digest = sha256(ONNX)
+    decide(control, "retention/delete", online, versions=[{"version": online, "sha256": digest}])
+    control.post("/releases/reconcile")
+    assert control.get(f"/remains?sha256={digest}") == [f"release {MODEL}:{online}", "the releases' files"]
+    decide(control, "lifecycle/retire", online)
+    control.post("/releases/reconcile")
+    assert control.get(f"/remains?sha256={digest}") == []
+    with control.client() as client:
+        for wrong in ("", "../../keys/release.pem", "A" * 64):
+            assert client.get("/remains", params={"sha256": wrong}).status_code == 400
+
+
 def test_a_version_without_columns_is_refused(control: Control, registry: MlflowServer) -> None:
     version = registry.register(MODEL, ONNX, {"archlab.keys": "[]"})
     registry.alias(MODEL, "champion", version)

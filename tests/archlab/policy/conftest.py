@@ -39,6 +39,7 @@ def good() -> Query:
         "changed_since_approval": False,
         "approved_age_days": 1.0,
         "held_champion": False,
+        "state": "candidate",
         "metric": "auc",
         "value": 0.78,
         "baseline": 0.65,
@@ -59,6 +60,7 @@ def good() -> Query:
             "has_champion": True,
             "champion": {"version": "1", "value": 0.75},
             "served_views": ["weather"],
+            "cost": {"team": "operations", "planned_nanousd_per_30_days": 1, "spent_nanousd_last_30_days": 0},
         },
         time=datetime(2013, 11, 6, 8, tzinfo=UTC),
     )

@@ -10,7 +10,7 @@ import pytest
 from archlab.errors import UserError
 from archlab.policy import audit, audit_page, chain
 from archlab.spec.audit import Anchor, EvidencePack
-from archlab.spec.policy import Decision, DecisionRecord, Reason
+from archlab.spec.policy import Decision, DecisionRecord, ExceptionUse, Reason
 from archlab.spec.release import Release, ReleaseKind
 from policy_queries import NOW, good
 
@@ -164,6 +164,19 @@ def test_what_is_served_without_a_decision_is_an_exception(records: Records) -> 
 
 def test_a_log_that_was_touched_proves_nothing(records: Records, anchors: list[Anchor]) -> None:
     assert pack(records[:3], anchors=anchors).verdict == "not verifiable"
+
+
+def test_what_was_waived_is_told(records: Records) -> None:
+    use = ExceptionUse(id="7", rule="promotion/enough_holdout", granted_by="grace", owner="ada", until="2013-11-20")
+    last = records[1]
+    decision = last.decision.model_copy(update={"exceptions": (use,)})
+    waived = chain.append(records[0], last.query, decision, wall_time=last.wall_time, business_time=last.business_time)
+    found = pack([records[0], waived])
+    assert found.verdict == "operated"
+    assert found.findings[0].waived == ("promotion/enough_holdout until 2013-11-20 by grace",)
+    assert "promotion/enough_holdout until 2013-11-20 by grace" in audit_page.render(found)
+    assert audit.Wanted(rule="promotion/enough_holdout").fits(waived)
+    assert DecisionRecord.model_validate_json(waived.model_dump_json()) == waived
 
 
 def test_names_can_not_write_the_page(records: Records) -> None:

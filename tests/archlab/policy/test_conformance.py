@@ -40,7 +40,7 @@ def test_a_slice_decides_as_the_whole(folder: LabFolder) -> None:
     publish(folder)
     engine, signed = EmbeddedEngine(folder), load(folder)
     whole = Program(signed.bundle.modules, ENTRY)
-    allowed = 0
+    allowed = waived = 0
     for query in damaged(seed=1, count=300):
         if query.action == ADMISSION:
             continue
@@ -49,8 +49,11 @@ def test_a_slice_decides_as_the_whole(folder: LabFolder) -> None:
             whole.evaluate(query.model_dump_json()), engine=decision.engine, bundle_digest=decision.bundle_digest
         )
         assert (decision.allow, set(decision.reasons)) == (answer.allow, set(answer.reasons)), query
+        assert decision.exceptions == answer.exceptions, query
         allowed += decision.allow
+        waived += bool(decision.exceptions)
     assert 30 < allowed < 270
+    assert waived
 
 
 @pytest.mark.slow
@@ -58,7 +61,7 @@ def test_a_slice_decides_as_the_whole(folder: LabFolder) -> None:
 @pytest.mark.parametrize("seed", range(4))
 def test_both_engines_agree_on_thousands_of_queries(folder: LabFolder, seed: int) -> None:
     publish(folder)
-    embedded, verdicts = EmbeddedEngine(folder), Counter[bool]()
+    embedded, verdicts, waived = EmbeddedEngine(folder), Counter[bool](), 0
     with opa_server() as url:
         opa = OpaEngine(folder, url)
         for query in damaged(seed=seed, count=1000):
@@ -70,6 +73,9 @@ def test_both_engines_agree_on_thousands_of_queries(folder: LabFolder, seed: int
             if query.action == ADMISSION and FAILED & {reason.code for reason in ours.reasons + theirs.reasons}:
                 continue  # no workload has such types; both engines deny, each with its own error
             assert codes(ours) == codes(theirs), query
+            assert ours.exceptions == theirs.exceptions, query
             verdicts[ours.allow] += 1
+            waived += bool(ours.exceptions)
         opa.close()
     assert min(verdicts.values()) > 50
+    assert waived > 5

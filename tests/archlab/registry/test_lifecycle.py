@@ -8,6 +8,7 @@ from datetime import timedelta
 
 import pytest
 
+from archlab.policy.deletions import tombstones
 from archlab.registry import evidence as ev
 from archlab.registry.artifacts import kind_of
 from gated_registry import BUSINESS_NOW, Registry
@@ -101,6 +102,7 @@ def test_what_a_version_comes_from_stays(client: Client, registry: Registry, nam
     client.become("ada")
     mlflow = client.mlflow
     experiment = mlflow.get_run(run).info.experiment_id
+    digest = mlflow.get_model_version(name, version).tags[ev.SHA256]
     files = f"/api/2.0/mlflow-artifacts/artifacts/{experiment}/{run}/artifacts/model/model.onnx"
     for change in (lambda: mlflow.delete_run(run), lambda: mlflow.delete_experiment(experiment)):
         message = client.refused(change)
@@ -111,7 +113,11 @@ def test_what_a_version_comes_from_stays(client: Client, registry: Registry, nam
         assert "retention/registered_sources" in answer["message"]
     assert not registry.control.last("retention/remove_source").decision.allow
     mlflow.delete_model_version(name, version)
-    assert registry.control.last("retention/delete").decision.allow
+    gone = registry.control.last("retention/delete")
+    assert gone.decision.allow
+    (tombstone,) = tombstones([gone])
+    assert (tombstone.model, tombstone.version, tombstone.run_id) == (name, version, run)
+    assert (tombstone.sha256, tombstone.path) == (digest, f"{experiment}/{run}/artifacts/model")
     mlflow.delete_run(run)
     assert registry.control.last("retention/remove_source").decision.allow
 

@@ -7,11 +7,13 @@ out or the request meant nothing, is a line of the registry's own log.
 from __future__ import annotations
 
 import base64
+import contextlib
 import gzip
 import hashlib
 import hmac
 import json
 import pickle
+import sqlite3
 import time
 import uuid
 from collections.abc import Callable
@@ -167,6 +169,67 @@ def against_champion(target: Target, method: str, path: str, **body: Any) -> Ans
     return target.send(path, {"name": target.name, **body}, method=method)
 
 
+NO_HOLDOUT = "archlab.exception.promotion/enough_holdout"
+
+
+def excuse(target: Target, user: str = "ops", rule: str = "promotion/enough_holdout", **changed: Any) -> Answer:
+    """Asks for an exception for the target's version."""
+    said = {"until": "2013-11-20", "owner": "ada", "reason": "nothing but haste", **changed}
+    return target.tag(f"archlab.exception.{rule}", json.dumps(said), user=user)
+
+
+def by_hand(target: Target, key: str, value: str) -> None:
+    """Writes a version's tag into MLflow's database, past everything, as a copy of one that is there."""
+    with contextlib.closing(sqlite3.connect(target.registry.folder.registry / "mlflow.db", timeout=30)) as db, db:
+        names = [row[1] for row in db.execute("PRAGMA table_info(model_version_tags)")]
+        taken = ", ".join({"key": "?", "value": "?"}.get(name, name) for name in names)
+        made = db.execute(
+            f"INSERT INTO model_version_tags ({', '.join(names)}) SELECT {taken} FROM model_version_tags"
+            " WHERE name = ? AND version = ? AND key = 'archlab.author'",
+            (
+                *((key, value) if names.index("key") < names.index("value") else (value, key)),
+                target.name,
+                target.version,
+            ),
+        )
+        assert made.rowcount == 1
+
+
+def excused_by_hand(target: Target) -> Answer:
+    """A version that needs an exception, and one that only the database knows."""
+    by_hand(target, NO_HOLDOUT, json.dumps({"until": "2013-11-20", "owner": "ada", "reason": "nothing but haste"}))
+    target.client.become("ada")
+    target.client.mlflow.log_metric(target.run, "holdout_rows", 3)
+    assert target.tag("archlab.approved_by", "grace", user="grace")[0] == 200
+    return target.send()
+
+
+def ended(target: Target, key: str, value: str, user: str = "ops") -> Answer:
+    """A champion on which somebody sets a tag that ends it."""
+    champion(target)
+    return target.tag(key, value, user=user)
+
+
+def archived(target: Target) -> Answer:
+    champion(target)
+    return target.send(STAGE, {"name": target.name, "version": target.version, "stage": "Archived"}, user="ops")
+
+
+def model_retired(target: Target) -> Answer:
+    champion(target)
+    body = {"name": target.name, "key": "archlab.retired", "value": "haste"}
+    return target.send(f"{API}/registered-models/set-tag", body, user="ops")
+
+
+def back(
+    target: Target, path: str = ALIAS, method: str = "POST", retired: str = "archlab.retired", **body: Any
+) -> Answer:
+    """An approved version that was retired before it was anything, and a way back."""
+    assert target.tag("archlab.approved_by", "grace", user="grace")[0] == 200
+    assert target.tag(retired, "not good enough", user="ada")[0] == 200
+    return target.send(path, target.promotion(**body), method=method)
+
+
 MAKE = f"{API}/registered-models/create"
 FILES = "/api/2.0/mlflow-artifacts/artifacts"
 RULED: dict[str, Callable[[Target], Answer]] = {
@@ -241,6 +304,43 @@ RULED: dict[str, Callable[[Target], Answer]] = {
     "columns that are null": lambda t: t.with_evidence(columns="null"),
     "columns of nowhere": lambda t: t.with_evidence(columns='[{"name": "a", "source": "nowhere"}]'),
     "measured on few rows": few_rows,
+    # exceptions
+    "exception by the author": lambda t: excuse(t, "ada"),
+    "exception by an operator": lambda t: excuse(t, "ops"),
+    "exception from four eyes": lambda t: excuse(t, "grace", "promotion/approved_by_another"),
+    "exception from the digest": lambda t: excuse(t, "grace", "promotion/onnx_matches"),
+    "exception from granting": lambda t: excuse(t, "grace", "exception/granted_by_another"),
+    "exception from no rule": lambda t: excuse(t, "grace", "promotion"),
+    "exception from a rule in capitals": lambda t: excuse(t, "grace", "promotion/Enough_Holdout"),
+    "exception without an end": lambda t: excuse(t, "grace", until=None),
+    "exception for ever": lambda t: excuse(t, "grace", until="9999-12-30"),
+    "exception that has passed": lambda t: excuse(t, "grace", until="2013-11-01"),
+    "exception without a zone": lambda t: excuse(t, "grace", until="2013-11-20T00:00:00"),
+    "exception for blanks": lambda t: excuse(t, "grace", reason=" " * 20),
+    "exception owned by nobody": lambda t: excuse(t, "grace", owner=" "),
+    "exception at creation": lambda t: t.send(
+        CREATE, {"name": t.name, "source": "models:/m-0", "tags": [{"key": NO_HOLDOUT, "value": "{}"}]}, user="ops"
+    ),
+    "exception written into the database": excused_by_hand,
+    # states
+    "champion retired before anybody was told": lambda t: ended(t, "archlab.retired", "haste"),
+    "champion archived": lambda t: archived(t),
+    "champion deprecated until yesterday": lambda t: ended(t, "archlab.sunset", "2013-11-05"),
+    "champion deprecated by another team": lambda t: ended(t, "archlab.sunset", "2013-12-05", user="bob"),
+    "champion retired by its developer": lambda t: ended(t, "archlab.retired", "haste", user="ada"),
+    "champion's model retired": lambda t: model_retired(t),
+    "retired, then promoted": lambda t: back(t),
+    "retired, then a stage": lambda t: back(t, STAGE, stage="Production"),
+    "retired, then challenger": lambda t: back(t, alias="challenger"),
+    "retired, then reinstated": lambda t: back(t, f"{API}/model-versions/delete-tag", "DELETE", key="archlab.retired"),
+    "retired, the other tag deleted": lambda t: back(
+        t, f"{API}/model-versions/delete-tag", "DELETE", key="archlab.sunset"
+    ),
+    "retired, the version with a zero": lambda t: back(t, version=f"0{t.version}"),
+    "retired in capitals": lambda t: back(t, retired="ARCHLAB.Retired"),
+    "sunset at creation": lambda t: t.send(
+        CREATE, {"name": t.name, "source": "models:/m-0", "tags": [{"key": "archlab.sunset", "value": "2013-12-05"}]}
+    ),
     # files
     "file in a bucket": lambda t: registers(t, "s3://bucket/model"),
     "file of the host": lambda t: registers(t, "file:///etc"),
