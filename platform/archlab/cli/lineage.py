@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from archlab.spec.lineage import Lineage, LineageNode
 
 SHOWN = {
+    "alias": ("served",),
     "prediction": ("prediction", "version", "at", "keys"),
     "release": ("role", "kind"),
     "version": ("author", "approved_by", "deleted"),

@@ -12,7 +12,7 @@ from archlab.spec.policy import DecisionRecord
 from archlab.spec.release import Release, ReleaseKind
 
 SHA256, DATA_DIGEST, CODE_VERSION = "archlab.sha256", "archlab.data_digest", "archlab.code_version"
-PROMOTION = "promotion/"
+PROMOTION, CHAMPION = "promotion/", "champion"
 
 
 def of_alias(facts: Facts, model: str, alias: str) -> Lineage:
@@ -28,9 +28,7 @@ def of_alias(facts: Facts, model: str, alias: str) -> Lineage:
     for release in served:
         root.inputs.append(_release(graph, release).id)
     if not served:
-        others = ", ".join(r.id for r in facts.releases if (r.model, r.role) == (model, alias)) or "nothing"
-        remedy = "Control, once a decision allows it: archlab models; of a batch model: archlab batch run"
-        root.lacks("release", f"version {version} is not served; the feed has {others}", remedy)
+        _not_served(root, facts, model, alias)
         root.inputs.append(_version(graph, model, version).id)
     allowed = facts.allowed(f"{PROMOTION}{alias}", model, version)
     if allowed is None:
@@ -41,6 +39,19 @@ def of_alias(facts: Facts, model: str, alias: str) -> Lineage:
     if looked_up := {c.source for r in served if r.kind is ReleaseKind.ONNX for c in r.columns} - {"request"}:
         _features(graph, root, looked_up)
     return graph.lineage(root)
+
+
+def _not_served(root: Draft, facts: Facts, model: str, alias: str) -> None:
+    """Why an alias has no release: by design, or because a link is missing."""
+    version, releases = root.facts["version"], [r for r in facts.releases if r.model == model]
+    champions = [r for r in releases if r.role == CHAMPION]
+    tables = any(r.kind is ReleaseKind.TABLE for r in champions)
+    if alias != CHAMPION and (tables or any(r.version == version for r in champions)):
+        root.facts["served"] = "not beside tables" if tables else "as champion"
+        return
+    others = ", ".join(r.id for r in releases if r.role == alias) or "nothing"
+    remedy = f"archlab batch run {model}" if tables else "Control, once a decision allows it: archlab promote"
+    root.lacks("release", f"version {version} is not served; the feed has {others}", remedy)
 
 
 def of_version(facts: Facts, model: str, version: str) -> Lineage:
@@ -150,7 +161,7 @@ def _version(graph: Graph, model: str, number: str) -> Draft:
         _tombstone(draft, facts, model, number)
     else:
         _registry_agrees(graph, draft, origin)
-    promoted = facts.allowed(f"{PROMOTION}champion", model, number)
+    promoted = facts.allowed(f"{PROMOTION}{CHAMPION}", model, number)
     if promoted is not None:
         draft.inputs.append(_decision(graph, promoted).id)
         _decision_agrees(draft, promoted, origin)

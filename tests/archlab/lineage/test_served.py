@@ -231,6 +231,20 @@ def test_what_is_not_served_is_said() -> None:
     assert "published none" in named(champion(replace(ONLINE, changes={"manifest": None})))
 
 
+def test_a_challenger_is_not_served_beside_tables_or_as_champion_and_that_is_no_gap() -> None:
+    allowed = decided()
+    query = allowed.query.model_copy(update={"action": "promotion/challenger"})
+    also = chain.append(allowed, query, allowed.decision, wall_time=allowed.wall_time, business_time=WHEN)
+    changes = {"aliases": {MODEL: {"champion": "1", "challenger": "1"}}, "decisions": (allowed, also)}
+    for world, said in ((TABLES, "not beside tables"), (ONLINE, "as champion")):
+        found = served.of_alias(replace(world, changes=changes).facts(), MODEL, "challenger")
+        assert found.gaps == (), named(found)
+        assert next(node for node in found.nodes if node.kind == "alias").facts["served"] == said
+    other = release(allowed, ReleaseKind.TABLE).model_copy(update={"version": "9", "id": f"{MODEL}:9:run"})
+    behind = champion(replace(TABLES, changes={"releases": (other,)}))
+    assert f"not served; the feed has {MODEL}:9:run. archlab batch run {MODEL}" in named(behind)
+
+
 @pytest.mark.parametrize(
     ("name", "kind"),
     [
