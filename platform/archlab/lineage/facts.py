@@ -12,7 +12,7 @@ from archlab.spec.lineage import LineageArtifact, LineageRun
 from archlab.spec.policy import DecisionRecord
 from archlab.spec.release import FeatureSnapshot, Release
 
-RETENTION = "retention/"
+DELETE = "retention/delete"
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +114,7 @@ class Facts:
             numbers = {v.get("version") for v in listed if isinstance(v, dict)} if isinstance(listed, list) else set()
             return about.name == model and (about.version == version or version in numbers)
 
-        allowed = (d for d in self.decisions if d.decision.allow and d.query.action.startswith(RETENTION))
+        allowed = (d for d in self.decisions if d.decision.allow and d.query.action == DELETE)
         return next((d for d in allowed if fits(d)), None)
 
 

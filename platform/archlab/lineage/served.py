@@ -175,6 +175,12 @@ def _tombstone(draft: Draft, facts: Facts, model: str, number: str) -> None:
         draft.lacks("registry", missing, "Its registration; a deletion through the gate leaves a decision")
         return
     draft.facts |= {"deleted": f"{gone.business_time:%Y-%m-%d} by {gone.query.subject.user}, decision {gone.id}"}
+    listed = gone.query.evidence.get("versions")
+    for told in listed if isinstance(listed, list) else ():
+        same = isinstance(told, dict) and told.get("version") == number
+        if same and (sha256 := str(told.get("sha256") or "")) and sha256 != draft.sha256:
+            missing = f"decision {gone.id} deleted file {short(sha256)}, on record is {short(draft.sha256)}"
+            draft.lacks("decision", missing, "A registration of that very file on record")
 
 
 def _registry_agrees(graph: Graph, draft: Draft, origin: Origin) -> None:

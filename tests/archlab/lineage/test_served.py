@@ -223,6 +223,10 @@ def test_a_deleted_version_leaves_a_tombstone() -> None:
     assert found.gaps == (), named(found)
     (version,) = (node for node in found.nodes if node.kind == "version")
     assert version.facts["deleted"] == f"2013-12-02 by approver, decision {gone.id}"
+    about_another = query.model_copy(update={"evidence": {"versions": [{"version": "1", "sha256": "e" * 64}]}})
+    other = chain.append(first, about_another, first.decision, wall_time=first.wall_time, business_time=WHEN)
+    found = served.of_version(replace(ONLINE, changes=changes | {"decisions": (first, other)}).facts(), MODEL, "1")
+    assert "deleted file eeeeeeeeeeee" in named(found)
 
 
 def test_what_is_not_served_is_said() -> None:
