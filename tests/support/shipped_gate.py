@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,19 +10,22 @@ from pathlib import Path
 from typing import Any
 
 from archlab import identity
-from archlab.policy.bundle import publish
+from archlab.policy.bundle import load, publish
 from archlab.policy.embedded import EmbeddedEngine
+from archlab.policy.lifecycle import RETIRE
 from archlab.registry import evidence as ev
+from archlab.registry import exceptions, lifecycle
 from archlab.registry.facts import as_registered, fingerprint
 from archlab.settings import LabFolder
 from archlab.spec.grading import Evidence, VersionFacts
-from archlab.spec.policy import PolicyResource, Query, Subject
+from archlab.spec.policy import PolicyResource, Query, Standing, Subject
 
 RULES = {
     *("data/restricted_columns", "deployment/features_served", "deployment/holiday_freeze"),
     *("promotion/approval_is_recent", "promotion/approved_by_another", "promotion/beats_baseline_and_champion"),
     *("promotion/enough_holdout", "promotion/evidence_complete_and_fresh", "promotion/onnx_matches"),
-    *("retention/former_champions", "retention/legal_hold"),
+    *("retention/former_champions", "retention/legal_hold", "lifecycle/retired_after_sunset"),
+    *("exception/granted_by_another", "exception/limited", "exception/waivable_rule"),
 }
 """Rules that the scenario is about; what others want to know besides is not made up here."""
 
@@ -33,6 +37,7 @@ class ShippedGate:
     """Decides by the embedded engine."""
 
     engine: EmbeddedEngine
+    waivable: Mapping[str, bool]
 
     @classmethod
     def made(cls, root: Path) -> ShippedGate:
@@ -42,7 +47,7 @@ class ShippedGate:
         folder.policies.mkdir()
         identity.create_keys(folder)
         publish(folder)
-        return cls(EmbeddedEngine(folder))
+        return cls(EmbeddedEngine(folder), {rule.id: rule.waivable for rule in load(folder).bundle.rules})
 
     def promotion(
         self, lab: Evidence, facts: VersionFacts, champion: VersionFacts, now: datetime, *, alias: str = "champion"
@@ -58,8 +63,30 @@ class ShippedGate:
         about = ev.deletion({facts.version: facts.tags}, now)
         return self._decide("retention/delete", _resource(facts, lab.scenario.model(facts.model).team), about, now)
 
-    def _decide(self, action: str, resource: PolicyResource, about: dict[str, Any], now: datetime) -> set[str]:
-        query = Query(subject=LEARNER, action=action, resource=resource, evidence=about, time=now)
+    def exception(self, lab: Evidence, rule: str, model: str, who: str, until: str) -> set[str]:
+        """Rules that object to an exception that somebody asks for at the start."""
+        now, user = lab.scenario.starts, lab.scenario.user(who)
+        value = json.dumps({"until": until, "owner": who, "reason": "the hold-out is small until labels come"})
+        authors = [v.author for v in lab.versions if v.model == model]
+        about = exceptions.grant(rule, value, self.waivable, authors, now.isoformat(), now)
+        resource = PolicyResource(kind="registered-model", name=model, team=lab.scenario.model(model).team)
+        subject = Subject(user=who, team=user.team, roles=user.roles)
+        return self._decide("exception/grant", resource, about, now, subject=subject)
+
+    def retirement(self, lab: Evidence, model: str, sunset: datetime, now: datetime) -> set[str]:
+        """Rules that object to retiring a model that was deprecated at the start."""
+        since = lab.scenario.starts
+        standing = Standing(
+            id="d1", state="deprecated", model=model, model_created="", since=since, sunset=sunset, by="learner"
+        )
+        about = lifecycle.move(RETIRE, "nobody asks it any more", [standing], {"champion": "1"}, now)
+        resource = PolicyResource(kind="registered-model", name=model, team=lab.scenario.model(model).team)
+        return self._decide(RETIRE, resource, about, now)
+
+    def _decide(
+        self, action: str, resource: PolicyResource, about: dict[str, Any], now: datetime, *, subject: Subject = LEARNER
+    ) -> set[str]:
+        query = Query(subject=subject, action=action, resource=resource, evidence=about, time=now)
         return {reason.rule for reason in self.engine.decide(query).reasons} & RULES
 
 

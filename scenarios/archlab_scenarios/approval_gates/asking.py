@@ -13,8 +13,8 @@ from archlab_scenarios.approval_gates import standing as at
 
 FREEZE = ("12-23", "12-26")
 OWN_RULES = (
-    "Rules of yours had a say, and the question is about those as shipped. Take yours out of the lab's folder, "
-    "then: archlab policy apply, archlab reset"
+    "Rules or exceptions of yours had a say, and the question is about the rules as shipped. Take your rules out of "
+    "the lab's folder, then: archlab policy apply, archlab reset"
 )
 
 
@@ -35,7 +35,7 @@ def gets_through(evidence: Evidence, _variant: Variant) -> Truth:
         return Truth(answer=None, blocked="They were asked in another order. Start again: archlab reset")
     if any(d.business_time.date() != evidence.scenario.starts.date() for d in decisions):
         return Truth(answer=None, blocked="They were asked on another day. Start again: archlab reset")
-    if any(at.own_rules(d) for d in decisions):
+    if any(at.own_rules(d) or d.decision.exceptions for d in decisions):
         return Truth(answer=None, blocked=OWN_RULES)
     passed = [d for d in decisions if d.decision.allow]
     rows = zip(at.waiting(evidence), decisions, strict=True)
@@ -61,7 +61,7 @@ def passes_in_the_freeze(evidence: Evidence, _variant: Variant) -> Truth:
         needed["former"] = back
     if missing := [key for key, found in needed.items() if not found]:
         return Truth(answer=None, blocked=f"Not tried on a day of the freeze yet: {', '.join(missing)}.")
-    if any(at.own_rules(d) for found in needed.values() for d in found):
+    if any(at.own_rules(d) or d.decision.exceptions for found in needed.values() for d in found):
         return Truth(answer=None, blocked=OWN_RULES)
     passed = [key for key, found in needed.items() if any(d.decision.allow for d in found)]
     lines = [f"| {key} | {_said(found[-1])} |" for key, found in needed.items()]

@@ -22,6 +22,7 @@ from archlab_scenarios.approval_gates.house_rules import (
     requested_by_another,
     requester_cases,
 )
+from archlab_scenarios.approval_gates.setting_aside import past_the_sunset, set_aside
 
 __all__ = [
     "approval_holds",
@@ -34,8 +35,10 @@ __all__ = [
     "may_be_deleted",
     "only_the_honest",
     "passes_in_the_freeze",
+    "past_the_sunset",
     "requested_by_another",
     "requester_cases",
+    "set_aside",
     "smallest_step",
     "two_people",
 ]

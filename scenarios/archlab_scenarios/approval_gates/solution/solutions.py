@@ -208,6 +208,20 @@ def first_stopped(_evidence: Evidence, variant: Variant) -> str:
     return "release" if "database" in attack else "server"
 
 
+def set_aside(_evidence: Evidence, variant: Variant) -> list[str]:
+    """Four eyes are never waived, nobody waives for their own; the others by the days that they last."""
+    day, days = int(variant.chosen["review-days"]), int(variant.chosen["days-later"])
+    stands = ["dated"] if day < 30 else []  # 20 January ends 29 days and 16 hours after the start
+    if day < days <= 30:
+        stands.append("counted")
+    return stands or ["none"]
+
+
+def past_the_sunset(_evidence: Evidence, variant: Variant) -> list[str]:
+    """Callers are answered and told; only an operator ends it, and not before the end of that day."""
+    return ["answered", "told"] + (["retire"] if int(variant.chosen["review-days"]) >= 30 else [])
+
+
 def comparable_evidence(_evidence: Evidence, variant: Variant) -> str:
     """The rule beside this file, with the seed's percent."""
     return re.sub(r"percent := \d+", f"percent := {variant.chosen['fewer-percent']}", _rule("comparable-evidence"))
