@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ran import note
+
 ARCHLAB = str(Path(sys.executable).parent / "archlab")
 NAME = "e2e"
 
@@ -35,9 +37,12 @@ class Cli:
 
     def run(self, *args: str, timeout_s: float = 180.0) -> subprocess.CompletedProcess[str]:
         """One command, whatever its exit code."""
-        return subprocess.run(
+        done = subprocess.run(
             [ARCHLAB, *args], env=self.environment, capture_output=True, text=True, timeout=timeout_s, check=False
         )
+        if done.returncode == 0:
+            note(("archlab", *args), self.lab)
+        return done
 
     def ok(self, *args: str, timeout_s: float = 180.0) -> str:
         """One command that must succeed; its output."""

@@ -7,6 +7,8 @@ import os
 import subprocess
 from typing import Any
 
+from ran import note
+
 NAME = os.environ.get("ARCHLAB_TEST_LAB", "kube-lab")
 """Of the lab and its namespace: test runs that share a cluster take different ones."""
 
@@ -16,6 +18,7 @@ def kubectl(*arguments: str, stdin: str = "", namespace: str = NAME) -> str:
     command = ["kubectl", "--namespace", namespace, *arguments]
     done = subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=180, check=False)
     assert done.returncode == 0, f"{' '.join(command)}: {done.stderr}"
+    note(("kubectl", "-n", namespace, *arguments), NAME)
     return done.stdout
 
 

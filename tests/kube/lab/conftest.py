@@ -96,5 +96,5 @@ def cli(writable_volumes: None) -> Iterator[Cli]:
 @pytest.fixture(scope="session")
 def lab(cli: Cli) -> Lab:
     """The lab, up."""
-    cli.ok("up", "ten-models", "--lab", NAME, "--target", "kube", timeout_s=600)
+    cli.ok("up", "ten-models", "--target", "kube", timeout_s=600)
     return open_lab(NAME)

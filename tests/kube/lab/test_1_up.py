@@ -11,9 +11,11 @@ from typing import Any
 import pytest
 
 from archlab.lab import Lab
+from archlab.lab.asking import ask, example
 from archlab.targets.kube.observation import memory_bytes
 from harness import Cli
 from lab_pods import NAME, kubectl, objects
+from ran import note
 
 ONLINE = (
     *("departure-delay", "missed-connection", "cancellation-risk", "arrival-delay", "flight-time", "delay-recovery"),
@@ -24,12 +26,12 @@ REQUESTED = 3 << 30
 
 
 @pytest.mark.parametrize("model", [*ONLINE, *BATCH])
-def test_every_model_answers(cli: Cli, lab: Lab, model: str) -> None:
-    shown = cli.json("predict", model)
-    (value,) = shown["answer"]["outputs"][0]["data"]
+def test_every_model_answers(lab: Lab, model: str) -> None:
+    answer = ask(lab, model, example(lab, model, []))
+    (value,) = answer["outputs"][0]["data"]
     assert isinstance(value, float)
-    assert shown["answer"]["parameters"]["model_version"] == "1"
-    assert shown["answer"]["parameters"]["features_as_of"]
+    assert answer["parameters"]["model_version"] == "1"
+    assert answer["parameters"]["features_as_of"]
 
 
 def test_every_replica_is_ready(cli: Cli, lab: Lab) -> None:
@@ -73,10 +75,10 @@ def test_no_way_leads_round_the_gateway(lab: Lab) -> None:
 
 
 def test_helms_own_test_passes(lab: Lab) -> None:
-    done = subprocess.run(
-        ["helm", "test", NAME, "--namespace", NAME, "--timeout", "2m"], capture_output=True, text=True, check=False
-    )
+    command = ["helm", "-n", NAME, "test", NAME]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 0, done.stdout + done.stderr
+    note(command, NAME)
 
 
 def test_pods_run_as_nobody_and_hold_no_account_they_do_not_need(lab: Lab) -> None:

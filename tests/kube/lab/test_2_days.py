@@ -14,13 +14,15 @@ from lab_pods import objects
 @pytest.fixture(scope="module")
 def hours(cli: Cli, lab: Lab) -> Any:
     """Six business hours."""
-    return cli.json("clock", "advance", "6h", timeout_s=400)
+    before = lab.control.get("/ticks")
+    cli.ok("clock", "advance", "6h", timeout_s=400)
+    return before
 
 
 def test_hours_pass_and_every_answer_is_in_time(cli: Cli, lab: Lab, hours: Any) -> None:
-    assert hours["ticks"] == 12
-    assert hours["requests"] > 500
+    assert len(lab.control.get("/ticks")) == len(hours) + 12
     board = cli.json("score")
+    assert sum(row["requests"] for row in board["models"]) > 500
     for row in board["models"]:
         assert row["requests"] == row["on_time"] + row["late"] + row["stale"] + row["missing"]
         assert row["missing"] == 0, row
@@ -31,6 +33,9 @@ def test_the_bill_is_the_same_by_another_way(cli: Cli, lab: Lab, hours: Any) -> 
     bill = cli.json("cost")
     assert bill["agrees"]
     assert {line["kind"] for line in bill["lines"]} >= {"used", "shared"}
+    online = {line["kind"] for line in bill["lines"] if line["mode"] == "online"}
+    assert online == {"used", "idle"}, "what pods used is set against what their models reserve"
+    assert bill["overflow"] == []
 
 
 def test_a_batch_run_is_a_job_and_is_recorded(cli: Cli, lab: Lab, hours: Any) -> None:
@@ -60,6 +65,6 @@ def test_predictions_are_joined_from_every_pod(cli: Cli, lab: Lab, hours: Any) -
 
 
 def test_load_is_judged_against_the_slos(cli: Cli, lab: Lab) -> None:
-    done = cli.run("load", "--users", "5", "--run-time", "5s", "--json", timeout_s=240)
+    done = cli.run("load", "--users", "5", "--run-time", "10s", timeout_s=240)
     assert done.returncode in (0, 1), done.stderr
-    assert '"failures": 0' in done.stdout
+    assert " 0 failed" in " ".join(done.stdout.split())

@@ -49,7 +49,7 @@ def test_a_rollout_loses_no_request(lab: Lab, unit: str) -> None:
     with callers(lab, model) as seen:
         enough(seen, 100)
         kubectl("rollout", "restart", f"deployment/{unit}")
-        kubectl("rollout", "status", f"deployment/{unit}", "--timeout", "150s")
+        kubectl("rollout", "status", f"deployment/{unit}", "--timeout=150s")
         enough(seen, 300)
     assert not before & _ready(unit)
     assert set(seen) == {200}, seen
@@ -72,9 +72,10 @@ def test_a_killed_pod_costs_at_most_what_it_was_answering(lab: Lab) -> None:
 
 
 def test_an_evicted_pool_comes_back(lab: Lab) -> None:
-    (pod,) = objects("pods", "--selector", "archlab.dev/unit=lookup")
-    kubectl("delete", "pod", pod["metadata"]["name"])
-    kubectl("rollout", "status", "deployment/lookup", "--timeout", "120s")
+    before = _pods("lookup")
+    kubectl("delete", "pod", "-l", "archlab.dev/unit=lookup")
+    kubectl("rollout", "status", "deployment/lookup", "--timeout=120s")
+    assert not before & _ready("lookup")
     with callers(lab, "route-segments", threads=1) as seen:
         enough(seen, 20)
     assert seen[200] >= 20
@@ -85,7 +86,7 @@ def test_control_restarts_without_a_failed_request_and_keeps_its_books(cli: Cli,
     with callers(lab, "departure-delay") as seen:
         enough(seen, 100)
         kubectl("rollout", "restart", "deployment/control")
-        kubectl("rollout", "status", "deployment/control", "--timeout", "150s")
+        kubectl("rollout", "status", "deployment/control", "--timeout=150s")
         enough(seen, 100)
     assert set(seen) == {200}, seen
     _answers(lab)

@@ -75,6 +75,10 @@ def test_pods_hold_what_is_placed_and_give_it_back(cli: Cli, lab: Lab, one_repli
     held = {entry["device"] for entry in cli.json("devices")["observed"] if entry["model"] == MODEL}
     assert len(held) == 2, "each pod says which slice it holds"
     assert all(name.startswith("a100-0/1g.5gb-") for name in held)
+    now = cli.json("clock", "show")["now"]
+    cli.ok("clock", "advance", "30m", timeout_s=200)
+    slices = [line for line in lab.control.get("/lines") if line["start"] == now and line["resource"] == "device_slice"]
+    assert sum(line["quantity"] for line in slices) == 2 * 30 * 60 * 1000, "two pods hold two slices, and pay for two"
     metrics = lab.control.text("/metrics")
     assert any("DCGM_FI_DEV_FB_USED{" in line and 'basis="emulated"' in line for line in metrics.splitlines())
     cli.ok("set", MODEL, "device", "off", timeout_s=300)
