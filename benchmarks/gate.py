@@ -38,6 +38,8 @@ from archlab.spec.policy import PolicyEngine, Query
 from archlab.spec.scenario import Overrides
 from control_process import Control
 from gated_registry import GOOD_TAGS, USERS, healthy, wait_for
+from model_folders import fill
+from onnx_models import weighty
 from opa_server import OPA, opa_server
 from policy_queries import GOOD, good
 
@@ -177,8 +179,10 @@ def promoter(url: str, folder: LabFolder) -> Callable[[], object]:
     for key, value in (("auc", 0.9), ("holdout_rows", 2000)):
         ask("/runs/log-metric", {"run_id": run["run_id"], "key": key, "value": value, "timestamp": 0})
     place = run["artifact_uri"].partition(":/")[2]
-    put = f"{url}/api/2.0/mlflow-artifacts/artifacts/{place}/model/model.onnx"
-    assert httpx.put(put, content=b"\x08" + os.urandom(300_000), headers=users["trainer"]).status_code == 200
+    with tempfile.TemporaryDirectory() as made:
+        for file in fill(Path(made), weighty(0.3), key=folder.keys / "signing.pem").iterdir():
+            put = f"{url}/api/2.0/mlflow-artifacts/artifacts/{place}/model/{file.name}"
+            assert httpx.put(put, content=file.read_bytes(), headers=users["trainer"]).status_code == 200
     ask("/registered-models/create", {"name": "bench"})
     now = load_scenario(SCENARIO).starts.isoformat()
     tags = [{"key": k, "value": v} for k, v in {**GOOD_TAGS, "archlab.evaluated_at": now}.items()]

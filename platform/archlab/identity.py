@@ -34,7 +34,10 @@ def issuer(lab: str) -> str:
 
 
 def create_keys(folder: LabFolder) -> None:
-    """Make the keys that are missing: `jwt.pem`, `jwks.json`, `release.pem`, `release.pub.pem`. Idempotent."""
+    """Make the keys that are missing: `jwt.pem`, `jwks.json`; `release.pem`, `signing.pem` and their `.pub.pem`.
+
+    Idempotent. `trusted.pem` has the public keys whose signatures of models count; a new signing key is added to it.
+    """
     folder.keys.mkdir(parents=True, exist_ok=True, mode=0o700)
     jwt_key, jwks = folder.keys / "jwt.pem", folder.keys / "jwks.json"
     if not (jwt_key.exists() and jwks.exists()):
@@ -44,13 +47,23 @@ def create_keys(folder: LabFolder) -> None:
         jwks.write_text(json.dumps({"keys": [{**public, "use": "sig", "alg": "ES256", "kid": "lab"}]}))
     release, release_public = folder.keys / "release.pem", folder.keys / "release.pub.pem"
     if not (release.exists() and release_public.exists()):
-        signing = ed25519.Ed25519PrivateKey.generate()
-        _write_private(release, signing)
-        release_public.write_bytes(
-            signing.public_key().public_bytes(
-                serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-            )
-        )
+        key = ed25519.Ed25519PrivateKey.generate()
+        _write_private(release, key)
+        release_public.write_bytes(_public(key))
+    _create_signing_key(folder)
+
+
+def _create_signing_key(folder: LabFolder) -> None:
+    """What models are signed with, ECDSA on P-256, and whom is trusted to have signed them."""
+    private, public, trusted = (folder.keys / name for name in ("signing.pem", "signing.pub.pem", "trusted.pem"))
+    if not (private.exists() and public.exists()):
+        key = ec.generate_private_key(ec.SECP256R1())
+        _write_private(private, key)
+        public.write_bytes(_public(key))
+        known = trusted.read_bytes() if trusted.exists() else b""
+        trusted.write_bytes(known + public.read_bytes())
+    elif not trusted.exists():
+        trusted.write_bytes(public.read_bytes())
 
 
 def mint(folder: LabFolder, user: User, *, lifetime_s: int = LIFETIME_S) -> str:
@@ -126,6 +139,10 @@ def bearer(headers: dict[str, str]) -> str:
         if name == "archlab_token" and value:
             return value
     raise TokenError("No token came with the request.", "Send Authorization: Bearer $(archlab token)")
+
+
+def _public(key: ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey) -> bytes:
+    return key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
 
 
 def _write_private(path: Path, key: ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey) -> None:

@@ -106,8 +106,9 @@ class RefusedReleaseError(Exception):
     """A release that must not be served.
 
     Args:
-        reason: one of `unreadable`, `path`, `size`, `digest`, `key`, `signature`, `decision`, `external-data`,
-            `contract`, `inputs`, `device_memory`; a metric's label.
+        reason: one of `unreadable`, `path`, `size`, `digest`, `key`, `signature`, `decision`, `model-unsigned`,
+            `model-signature`, `model-key`, `external-data`, `operators`, `oversized`, `contract`, `inputs`,
+            `device_memory`; a metric's label.
         message: what was found.
     """
 

@@ -65,6 +65,8 @@ class Release:
     signature: str
     notices: Headers = ()
     """What its callers are told of its end, as HTTP headers; empty unless it is deprecated."""
+    model_signature: str = ""
+    """The model's own, by whoever trained it: a Sigstore bundle. It speaks for itself and is not in the statement."""
 
     def statement(self) -> bytes:
         """The bytes that the signature covers: canonical JSON, sorted keys, no blanks."""
@@ -193,6 +195,7 @@ def _release(entry: Mapping[str, Any]) -> Release:
         table_keys=tuple(entry.get("table_keys", ())),
         role=entry.get("role", "champion"),
         notices=_notices(entry.get("deprecated"), entry.get("sunset")),
+        model_signature=_text(entry, "model_signature") if "model_signature" in entry else "",
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import NamedTuple
 
-from . import heap, onnx_file
+from . import heap, onnx_file, onnx_inspection
 from .devices import Devices
 from .feed import Release, read_blob
 from .runtime import OnnxModel, Table, load_onnx, load_table
@@ -38,7 +38,8 @@ def read(release: Release, settings: Settings) -> Contents:
     """Reads and checks the file.
 
     Raises:
-        RefusedReleaseError: it is missing, too large, another one, or refers to files beside it.
+        RefusedReleaseError: it is missing, too large, another one, refers to files beside it, needs operators from
+            elsewhere, or declares tensors that it has no bytes for.
     """
     started = time.monotonic()
     data = read_blob(settings.feed.parent, release, settings.max_model_bytes)
@@ -46,6 +47,7 @@ def read(release: Release, settings: Settings) -> Contents:
         need_bytes = _TABLE_FACTOR * len(data)
     else:
         onnx_file.check_self_contained(data)
+        onnx_inspection.check(data)
         need_bytes = onnx_file.memory_estimate(data)
     return Contents(data, need_bytes, time.monotonic() - started)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterator, Mapping
+from mmap import mmap
 from typing import NamedTuple
 
 from .errors import RefusedReleaseError
@@ -19,6 +20,8 @@ _SESSION_BYTES = 64 << 10
 _NODE_FACTOR = 8
 _WINDOW = 1 << 20
 _KEY = b"location"
+Content = bytes | mmap
+"""A file's bytes, read or mapped."""
 
 _NESTED: Mapping[str, Mapping[int, str]] = {
     "model": {7: "graph", 20: "training", 25: "function"},
@@ -35,7 +38,9 @@ _NUMBERS = re.compile(rb"(?:\x40[\x80-\xff]{0,9}[\x00-\x7f]|\x3d[\x00-\xff]{4}){
 """A run of an attribute's unpacked integers and floats: a tree ensemble has millions of them."""
 
 
-class _Field(NamedTuple):
+class Field(NamedTuple):
+    """One field of a message: its content is `data[start:end]`; `nested` for bytes, texts and messages."""
+
     number: int
     start: int
     end: int
@@ -65,10 +70,10 @@ def memory_estimate(data: bytes) -> int:
     """
     weights = nodes = 0
     try:
-        for graph in _fields(data, 0, len(data)):
+        for graph in fields(data, 0, len(data)):
             if graph.number != _GRAPH_OF_MODEL or not graph.nested:
                 continue
-            for part in _fields(data, graph.start, graph.end):
+            for part in fields(data, graph.start, graph.end):
                 if part.number == _NODE:
                     nodes += part.end - part.start
                 elif part.number == _INITIALIZER:
@@ -92,7 +97,7 @@ def _has_external(data: bytes) -> bool:
     while waiting:
         kind, start, end = waiting.pop()
         nested = _NESTED[kind]
-        for field in _fields(data, start, end, numbers=kind == "attribute"):
+        for field in fields(data, start, end, numbers=kind == "attribute"):
             inner = nested.get(field.number) if field.nested else None
             if inner == "external":
                 return True
@@ -101,31 +106,40 @@ def _has_external(data: bytes) -> bool:
     return False
 
 
-def _fields(data: bytes, start: int, end: int, *, numbers: bool = False) -> Iterator[_Field]:
-    """The fields of one message; with `numbers`, runs of plain numbers are passed over."""
+def fields(data: Content, start: int, end: int, *, numbers: bool = False) -> Iterator[Field]:
+    """The fields of one message; with `numbers`, runs of plain numbers are passed over.
+
+    Raises:
+        ValueError: it is not what the wire format allows.
+    """
     position = start
     while position < end:
         if numbers and (run := _NUMBERS.match(data, position, end)):
             position = run.end()
             continue
-        tag, position = _varint(data, position, end)
+        tag, position = varint(data, position, end)
         wire = tag & 7
         if wire == _BYTES:
-            length, position = _varint(data, position, end)
+            length, position = varint(data, position, end)
             after = position + length
         elif wire == _VARINT:
-            after = _varint(data, position, end)[1]
+            after = varint(data, position, end)[1]
         elif wire in (_FIXED32, _FIXED64):
             after = position + (4 if wire == _FIXED32 else 8)
         else:
             raise ValueError(f"wire type {wire} at byte {position}")
         if after > end:
             raise ValueError(f"a field ends at byte {after}, its message at {end}")
-        yield _Field(tag >> 3, position, after, wire == _BYTES)
+        yield Field(tag >> 3, position, after, wire == _BYTES)
         position = after
 
 
-def _varint(data: bytes, position: int, end: int) -> tuple[int, int]:
+def varint(data: Content, position: int, end: int) -> tuple[int, int]:
+    """A number at a position, and the position behind it.
+
+    Raises:
+        ValueError: it does not end.
+    """
     value = shift = 0
     while position < end and shift < 70:
         byte = data[position]

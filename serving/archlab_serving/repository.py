@@ -20,10 +20,14 @@ from .feed import Feed, Release, read_public_key, verify
 from .loading import Backend
 from .metrics import Metrics, ModelMetrics
 from .model_file import ModelFile, Tensors
+from .model_signature import Keys, SignatureError, check_model, read_keys
 from .residency import Residency
 from .settings import Settings
 
 logger = logging.getLogger("archlab_serving")
+
+_SIGNATURE_REASONS = {"absent": "model-unsigned", "unknown_key": "model-key"}
+"""Why a model's signature is refused, as a metric's label; the rest is `model-signature`."""
 
 
 class ServedModel:
@@ -146,7 +150,7 @@ class Loader:
     def check(self, feed: Feed, previous: Loaded) -> Checked:
         """Verifies what is new in the feed; may run in any thread."""
         known = {served.release.id: served for served in previous.served()}
-        key = self._public_key()
+        key, trusted = self._public_key(), self._trusted_keys()
         good: list[tuple[Release, ServedModel | None]] = []
         refused: list[Refusal] = []
         for release in feed.releases:
@@ -154,6 +158,7 @@ class Loader:
             try:
                 if before is None or not _same(before.release, release):
                     _verify(release, key)
+                    _verify_model(release, trusted)
                 good.append((release, before))
             except RefusedReleaseError as error:
                 refused.append(Refusal(release, error.reason, error.message))
@@ -181,6 +186,12 @@ class Loader:
         try:
             return read_public_key(self._settings.public_key)
         except RefusedReleaseError as error:
+            return error
+
+    def _trusted_keys(self) -> Keys | SignatureError:
+        try:
+            return read_keys(self._settings.trusted_keys)
+        except SignatureError as error:
             return error
 
     def _served(self, release: Release, before: ServedModel | None) -> ServedModel:
@@ -236,6 +247,23 @@ def _verify(release: Release, key: Ed25519PublicKey | RefusedReleaseError) -> No
     if isinstance(key, RefusedReleaseError):
         raise key
     verify(release, key)
+
+
+def _verify_model(release: Release, keys: Keys | SignatureError) -> None:
+    """Checks that a trusted key signed the model itself, whoever released it.
+
+    A table's is that of the file which computed it.
+
+    Raises:
+        RefusedReleaseError: none did.
+    """
+    try:
+        if isinstance(keys, SignatureError):
+            raise keys
+        check_model(release.model_signature, release.source_sha256, keys)
+    except SignatureError as error:
+        reason = _SIGNATURE_REASONS.get(error.state, "model-signature")
+        raise RefusedReleaseError(reason, f"{release.id}: {error.message}") from error
 
 
 def _urgency(served: ServedModel) -> tuple[bool, bool]:

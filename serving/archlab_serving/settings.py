@@ -29,6 +29,9 @@ class Settings:
     """Only releases of this pool are loaded."""
     feed: Path
     public_key: Path
+    """What releases are signed with."""
+    trusted_keys: Path
+    """Whose signatures of models count."""
     snapshots: Path | None = None
     prediction_log: Path | None = None
     devices: Path | None = None
@@ -83,6 +86,7 @@ class Settings:
             pool=_required(environment, "POOL"),
             feed=Path(_required(environment, "FEED")),
             public_key=Path(_required(environment, "PUBLIC_KEY")),
+            trusted_keys=Path(_required(environment, "TRUSTED_KEYS")),
             snapshots=_path(environment, "SNAPSHOTS"),
             prediction_log=_path(environment, "PREDICTION_LOG"),
             devices=_path(environment, "DEVICES"),

@@ -20,7 +20,7 @@ from .settings import Settings
 
 logger = logging.getLogger("archlab_serving")
 
-_RETRIED = frozenset({"unreadable", "key"})
+_RETRIED = frozenset({"unreadable", "key", "model-key"})
 _RETRY_S = 1.0
 ARRIVING_S = 0.02
 

@@ -49,8 +49,21 @@ def test_keys_are_kept_and_private(folder: LabFolder) -> None:
     before = (folder.keys / "jwt.pem").read_bytes()
     identity.create_keys(folder)
     assert (folder.keys / "jwt.pem").read_bytes() == before
-    for name in ("jwt.pem", "release.pem"):
+    for name in ("jwt.pem", "release.pem", "signing.pem"):
         assert stat.S_IMODE((folder.keys / name).stat().st_mode) == 0o600
+
+
+def test_a_new_signing_key_is_trusted_beside_the_old_one(folder: LabFolder) -> None:
+    first = (folder.keys / "signing.pub.pem").read_bytes()
+    assert (folder.keys / "trusted.pem").read_bytes() == first
+    (folder.keys / "signing.pem").unlink()
+    identity.create_keys(folder)
+    second = (folder.keys / "signing.pub.pem").read_bytes()
+    assert second != first
+    assert (folder.keys / "trusted.pem").read_bytes() == first + second
+    (folder.keys / "trusted.pem").write_bytes(second)
+    identity.create_keys(folder)
+    assert (folder.keys / "trusted.pem").read_bytes() == second
 
 
 def test_the_header_file_is_what_curl_reads(folder: LabFolder) -> None:

@@ -22,9 +22,11 @@ import httpx
 import numpy as np
 import orjson
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from onnx import TensorProto, helper, numpy_helper
+from tests.archlab_serving.signatures import public_pem, signed_model
 
 from archlab_serving.settings import Settings
 
@@ -65,12 +67,15 @@ class Lab:
         self.feed = root / "releases" / "feed.json"
         self.snapshots = root / "snapshots" / "current.json"
         self.public_key = root / "keys" / "release.pub.pem"
+        self.trusted_keys = root / "keys" / "trusted.pem"
         self.prediction_log = root / "predictions" / "server-0.jsonl"
         self.sequence = 0
         self.key = Ed25519PrivateKey.generate()
         self.public_key.parent.mkdir(parents=True)
         pem = self.key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
         self.public_key.write_bytes(pem)
+        self.model_key = ec.generate_private_key(ec.SECP256R1())
+        self.trusted_keys.write_bytes(public_pem(self.model_key))
 
     def environment(self) -> dict[str, str]:
         """The variables of a server of pool `online`."""
@@ -81,6 +86,7 @@ class Lab:
             "ARCHLAB_SERVING_FEED": str(self.feed),
             "ARCHLAB_SERVING_SNAPSHOTS": str(self.snapshots),
             "ARCHLAB_SERVING_PUBLIC_KEY": str(self.public_key),
+            "ARCHLAB_SERVING_TRUSTED_KEYS": str(self.trusted_keys),
             "ARCHLAB_SERVING_PREDICTION_LOG": str(self.prediction_log),
         }
 
@@ -140,13 +146,14 @@ class Lab:
             "weight": 100,
             "role": "champion",
             "created": "2013-06-01T00:00:00Z",
+            "model_signature": signed_model({"model.onnx": changes.get("source_sha256", digest)}, self.model_key),
             **changes,
         }
         return {**entry, "signature": self.sign(entry)}
 
     def sign(self, entry: Mapping[str, Any]) -> str:
         """The signature of a release's statement."""
-        free = {"weight", "created", "signature", "path", "size_bytes", "deprecated", "sunset"}
+        free = {"weight", "created", "signature", "path", "size_bytes", "deprecated", "sunset", "model_signature"}
         covered = {name: value for name, value in entry.items() if name not in free}
         statement = json.dumps({"table_keys": [], **covered}, sort_keys=True, separators=(",", ":"))
         return base64.b64encode(self.key.sign(statement.encode())).decode()

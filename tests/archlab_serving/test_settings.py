@@ -18,12 +18,12 @@ def test_the_environment_names_everything(lab: Lab) -> None:
 
 
 def test_snapshots_and_log_may_be_left_out(lab: Lab) -> None:
-    settings = Settings("server", "0", "online", Path("feed.json"), Path("key.pem"))
+    settings = Settings("server", "0", "online", Path("feed.json"), Path("key.pem"), Path("trusted.pem"))
     assert settings.snapshots is None
     assert settings.prediction_log is None
 
 
-@pytest.mark.parametrize("name", ["POOL", "FEED", "PUBLIC_KEY"])
+@pytest.mark.parametrize("name", ["POOL", "FEED", "PUBLIC_KEY", "TRUSTED_KEYS"])
 def test_a_missing_variable_is_named(lab: Lab, name: str) -> None:
     environment = {key: value for key, value in lab.environment().items() if key != f"ARCHLAB_SERVING_{name}"}
     with pytest.raises(ConfigurationError, match=f"ARCHLAB_SERVING_{name} is not set"):

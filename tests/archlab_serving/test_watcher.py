@@ -171,3 +171,15 @@ def test_snapshots_missing_at_the_start_are_named_in_the_answer(lab: Lab, launch
     assert reply["parameters"]["snapshot"] == 0
     assert reply["parameters"]["features_missing"] == "weather,carrier"
     assert "features_as_of" not in reply["parameters"]
+
+
+def test_a_key_that_comes_to_be_trusted_brings_what_waits_for_it(server: RunningServer, lab: Lab) -> None:
+    trusted = lab.trusted_keys.read_bytes()
+    lab.trusted_keys.unlink()
+    sequence = lab.publish(lab.onnx("1", bias=1), lab.onnx("2", bias=2, role="challenger"))
+    refused = 'archlab_release_refused_total{model="delay",reason="model-key"}'
+    wait_for(lambda: at_sequence(server, sequence) and server.metric(refused) >= 1, "the refusal")
+    assert answer(server) == 1.0
+    lab.trusted_keys.write_bytes(trusted)
+    wait_for(lambda: server.metric('archlab_model_loaded{model="delay",release="delay:2",version="2"}') == 1, "it")
+    assert answer(server, **{"x-archlab-version": "2"}) == 2.0

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from archlab import identity
+from archlab import bom, identity
 from archlab.lab import Lab
 from harness import Cli
 
@@ -74,6 +74,46 @@ def test_a_version_without_evidence_is_refused_with_every_reason(lab: Lab) -> No
     assert "approved_by_another" in done.stdout
     assert "evidence_complete_and_fresh" in done.stdout
     assert done.stdout.rstrip().endswith("1")
+
+
+def test_what_nobody_signed_is_not_registered(lab: Lab) -> None:
+    done = _client(
+        lab,
+        """
+        from pathlib import Path
+        from tempfile import TemporaryDirectory
+        from mlflow.exceptions import RestException
+        champion = client.get_model_version_by_alias("flight-time", "champion")
+        run = client.create_run(client.create_experiment("copies"))
+        with TemporaryDirectory() as folder:
+            copy = Path(mlflow.artifacts.download_artifacts(f"models:/flight-time/{champion.version}", dst_path=folder))
+            for changed in ("model.onnx", "model.sig"):
+                (copy / changed).write_bytes(b"")
+                client.log_artifacts(run.info.run_id, str(copy), changed)
+                try:
+                    client.create_model_version("flight-time", f"{run.info.artifact_uri}/{changed}", run.info.run_id)
+                except RestException as error:
+                    print(error.error_code, error.message.replace(chr(10), " "))
+        """,
+    )
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert len(lines) == 2
+    assert all(line.startswith("PERMISSION_DENIED") and "supply_chain/signed_by_trusted_key" in line for line in lines)
+
+
+def test_every_champion_has_a_bill_of_materials_about_its_own_file(cli: Cli, lab: Lab) -> None:
+    served = {r["model"]: r for r in lab.control.get("/releases")["releases"] if r["role"] == "champion"}
+    assert len(served) == 10
+    for model, release in served.items():
+        document = cli.json("models", "bom", f"{model}@champion")
+        assert document["bomFormat"] == "CycloneDX"
+        assert bom.summary(document)["model_sha256"] == release["source_sha256"]
+        assert "media" in release["model_signature"]
+    shown = cli.ok("models", "bom", "flight-time")
+    assert "machine-learning-model" in shown
+    assert "scikit-learn" in shown
+    assert cli.run("models", "bom", "flight-time@9").returncode == 1
 
 
 def test_the_refusal_is_in_the_decision_log_which_is_whole(cli: Cli, lab: Lab) -> None:

@@ -204,7 +204,7 @@ def healthy(url: str) -> bool:
 GOOD_TAGS = {
     "archlab.metric": "auc",
     "archlab.baseline": "0.65",
-    "archlab.data_digest": "sha256:data",
+    "archlab.data_digest": "d" * 64,
     "archlab.code_version": "0.1.0",
     "archlab.feature_service": "departure_delay",
     "archlab.columns": json.dumps([{"name": "hour", "source": "request"}, {"name": "temp", "source": "weather"}]),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import subprocess
@@ -12,16 +13,21 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from cryptography.hazmat.primitives.asymmetric import ec
+from tests.archlab_serving.signatures import public_pem, signed_model
+
+from archlab.settings import LabFolder
 
 START_WITHIN_S = 120.0
 API = "/mlflow/api/2.0/mlflow"
 
 
 class MlflowServer:
-    """MLflow's own ASGI app with SQLite and a folder of artifacts."""
+    """MLflow's own ASGI app with SQLite and a folder of artifacts; what is registered is signed with its key."""
 
     def __init__(self, root: Path, socket: Path) -> None:
         self.root = root
+        self.key = ec.generate_private_key(ec.SECP256R1())
         self.socket = socket
         store = f"sqlite:///{root / 'mlflow.db'}"
         environment = {
@@ -54,13 +60,22 @@ class MlflowServer:
         with self.client() as client:
             return client.post(API + path, json=body).raise_for_status().json()
 
-    def register(self, model: str, onnx: bytes, tags: dict[str, str]) -> str:
-        """Log a model with this model.onnx and register it; returns the version."""
+    def trusted_by(self, folder: LabFolder) -> None:
+        """Let a lab trust what is registered here."""
+        with (folder.keys / "trusted.pem").open("ab") as file:
+            file.write(public_pem(self.key))
+
+    def register(
+        self, model: str, onnx: bytes, tags: dict[str, str], *, key: ec.EllipticCurvePrivateKey | None = None
+    ) -> str:
+        """Log a model with this model.onnx, signed, and register it; returns the version."""
         run = self.post("/runs/create", {"experiment_id": self.experiment, "start_time": 1})["run"]["info"]["run_id"]
         logged = self.post("/logged-models", {"experiment_id": self.experiment, "name": model, "source_run_id": run})[
             "model"
         ]["info"]
         self.put_artifact(logged["artifact_uri"], onnx)
+        digests = {"model.onnx": hashlib.sha256(onnx).hexdigest()}
+        self.put_artifact(logged["artifact_uri"], signed_model(digests, key or self.key).encode(), "model.sig")
         with self.client() as client:
             status = {"model_id": logged["model_id"], "status": "LOGGED_MODEL_READY"}
             client.patch(f"{API}/logged-models/{logged['model_id']}", json=status).raise_for_status()
@@ -74,19 +89,19 @@ class MlflowServer:
         body = {**source, "tags": [{"key": key, "value": value} for key, value in tags.items()]}
         return str(self.post("/model-versions/create", body)["model_version"]["version"])
 
-    def put_artifact(self, uri: str, onnx: bytes) -> None:
-        """Write model.onnx where an artifact URI says."""
+    def put_artifact(self, uri: str, content: bytes, name: str = "model.onnx") -> None:
+        """Write a file where an artifact URI says."""
         path = uri.removeprefix("mlflow-artifacts:").lstrip("/")
         folder = self.root / "artifacts" / path
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / "model.onnx").write_bytes(onnx)
+        (folder / name).write_bytes(content)
 
-    def tamper(self, model: str, version: str, onnx: bytes) -> None:
+    def tamper(self, model: str, version: str, content: bytes, name: str = "model.onnx") -> None:
         """Change a registered file behind the registry's back."""
         with self.client() as client:
             query = {"name": model, "version": version}
             uri = client.get(f"{API}/model-versions/get-download-uri", params=query).json()["artifact_uri"]
-        self.put_artifact(uri, onnx)
+        self.put_artifact(uri, content, name)
 
     def alias(self, model: str, alias: str, version: str) -> None:
         self.post("/registered-models/alias", {"name": model, "alias": alias, "version": version})

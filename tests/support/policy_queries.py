@@ -30,6 +30,15 @@ VERSION: dict[str, Any] = {
     "evaluated_at": "2013-11-04T08:00:00+00:00",
     "evaluated_age_days": 2.0,
     "onnx": {"sha256": "a" * 64, "registered_sha256": "a" * 64, "parity_max_abs_diff": 0.25e-6},
+    "bom": {
+        "sha256": "b" * 64,
+        "registered_sha256": "b" * 64,
+        "spec_version": "1.6",
+        "model_sha256": "a" * 64,
+        "model_card": True,
+        "datasets": ["d"],
+        "libraries": ["numpy==2.1.0"],
+    },
 }
 WAIVED = "promotion/enough_holdout"
 EXCEPTION: dict[str, Any] = {
@@ -40,8 +49,10 @@ EXCEPTION: dict[str, Any] = {
     "until": "2013-11-20T00:00:00+00:00",
     "days_left": 13.75,
 }
+SIGNATURE = {"state": "valid", "key": "e" * 64}
 PROMOTION: dict[str, Any] = {
     "version": VERSION,
+    "signature": SIGNATURE,
     "has_champion": True,
     "champion": {"version": "1", "value": 0.75},
     "served_views": ["weather", "origin_ops"],
@@ -67,6 +78,8 @@ GOOD: dict[str, dict[str, Any]] = {
             {"path": "model.onnx", "kind": "binary", "bytes": 1200},
             {"path": "MLmodel", "kind": "text", "bytes": 300},
         ],
+        "signature": SIGNATURE,
+        "graph": {"readable": True, "domains": ["ai.onnx", "ai.onnx.ml"], "outside": [], "oversized": [], "nodes": 3},
     },
     "exception/grant": {
         "rule": WAIVED,

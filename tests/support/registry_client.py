@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from gated_registry import GOOD_TAGS, Registry
+from model_folders import GRAPH, fill
 
 
 @dataclass(frozen=True)
@@ -34,23 +35,22 @@ class Client:
         *,
         user: str = "ada",
         auc: float = 0.78,
-        content: bytes = b"an onnx file",
+        content: bytes = GRAPH,
         without: tuple[str, ...] = (),
         tags: dict[str, str] | None = None,
         files: dict[str, bytes] | None = None,
+        signed: bool = True,
+        bill: bytes | None = None,
     ) -> tuple[str, str]:
-        """A run with a metric and a file, registered as a version; returns version and run."""
+        """A run with a metric and a model's folder as the pipeline makes it, registered; returns version and run."""
         self.become(user)
         client = self.mlflow
         run = client.create_run(client.create_experiment(uuid.uuid4().hex))
         client.log_metric(run.info.run_id, "auc", auc)
         client.log_metric(run.info.run_id, "holdout_rows", 2000)
-        file = self.files / "model.onnx"
-        file.write_bytes(content)
-        client.log_artifact(run.info.run_id, str(file), "model")
-        for other, bytes_ in (files or {}).items():
-            (self.files / other).write_bytes(bytes_)
-            client.log_artifact(run.info.run_id, str(self.files / other), "model")
+        key = self.registry.folder.keys / "signing.pem" if signed else None
+        folder = fill(self.files / run.info.run_id, content, key=key, files=files, bill=bill)
+        client.log_artifacts(run.info.run_id, str(folder), "model")
         if not client.search_registered_models(f"name='{name}'"):
             client.create_registered_model(name)
         given = {**GOOD_TAGS, **(tags or {})}

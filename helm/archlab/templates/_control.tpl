@@ -38,6 +38,11 @@ containers:
 volumes:
   - {name: home, persistentVolumeClaim: {claimName: control}}
   - {name: files, configMap: {name: lab-files}}
-  - {name: keys, secret: {secretName: {{ .Values.lab.keysSecret }}, defaultMode: 0440}}
+  # all but the key that models are signed with: control releases what others have signed
+  - name: keys
+    secret:
+      secretName: {{ .Values.lab.keysSecret }}
+      defaultMode: 0440
+      items: [{key: jwt.pem, path: jwt.pem}, {key: jwks.json, path: jwks.json}, {key: release.pem, path: release.pem}, {key: release.pub.pem, path: release.pub.pem}, {key: trusted.pem, path: trusted.pem}]
   - {name: tmp, emptyDir: {}}
 {{- end }}

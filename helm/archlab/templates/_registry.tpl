@@ -52,7 +52,7 @@ volumes:
     secret:
       secretName: {{ .Values.lab.keysSecret }}
       defaultMode: 0440
-      items: [{key: jwt.pem, path: jwt.pem}, {key: jwks.json, path: jwks.json}, {key: release.pub.pem, path: release.pub.pem}]
+      items: [{key: jwt.pem, path: jwt.pem}, {key: jwks.json, path: jwks.json}, {key: release.pub.pem, path: release.pub.pem}, {key: trusted.pem, path: trusted.pem}]
   {{- include "archlab.tokenVolume" $ | nindent 2 }}
   - {name: tmp, emptyDir: {}}
 {{- end }}

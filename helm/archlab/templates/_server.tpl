@@ -31,6 +31,7 @@ containers:
       - {name: ARCHLAB_SERVING_FEED, value: {{ $folder }}/releases/feed.json}
       - {name: ARCHLAB_SERVING_SNAPSHOTS, value: {{ $folder }}/snapshots/current.json}
       - {name: ARCHLAB_SERVING_PUBLIC_KEY, value: /etc/archlab/keys/release.pub.pem}
+      - {name: ARCHLAB_SERVING_TRUSTED_KEYS, value: /etc/archlab/keys/trusted.pem}
       - {name: ARCHLAB_SERVING_PREDICTION_LOG, value: {{ $folder }}/predictions.jsonl}
       - {name: ARCHLAB_SERVING_GRPC, value: "0.0.0.0:8081"}
       - {name: ARCHLAB_SERVING_THREADS, value: "1"}
@@ -63,7 +64,7 @@ containers:
 volumes:
   - {name: lab, emptyDir: {}}
   - name: public-key
-    secret: {secretName: {{ .root.Values.lab.keysSecret }}, defaultMode: 0440, items: [{key: release.pub.pem, path: release.pub.pem}]}
+    secret: {secretName: {{ .root.Values.lab.keysSecret }}, defaultMode: 0440, items: [{key: release.pub.pem, path: release.pub.pem}, {key: trusted.pem, path: trusted.pem}]}
   {{- include "archlab.tokenVolume" .root | nindent 2 }}
   - {name: tmp, emptyDir: {}}
 {{- end }}

@@ -19,6 +19,7 @@ def register(app: typer.Typer) -> None:
     group.callback()(models)
     group.command("show")(show)
     group.command("candidates")(candidates)
+    group.command("bom")(bom)
     app.add_typer(group, name="models")
     app.command("set")(set_model)
     app.command()(approve)
@@ -122,6 +123,38 @@ def candidates(lab: LabOption = None, as_json: JsonOption = False) -> None:
     titles = tuple(key.replace("_", " ") for key in found[0])
     people = ("author", "asked by", "approved by", "hold")
     console.print(table("Candidates", titles, rows, right=("claims", "champion", "rows", "parity"), wrap=people))
+
+
+def bom(
+    version: Annotated[
+        str, typer.Argument(metavar="MODEL[@VERSION]", help="MODEL@champion, MODEL@2; champion if only MODEL.")
+    ],
+    lab: LabOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """A version's bill of materials (CycloneDX): what it is, what it was trained on and with.
+
+    --json prints the document itself, as it lies beside the model.
+    """
+    from archlab import bom as materials
+    from archlab.lab import open_lab
+    from archlab.lab.facts import file_of, version_named
+
+    found = open_lab(lab)
+    fact = version_named(found, version)
+    document = json.loads(file_of(found, fact, materials.FILE))
+    if as_json:
+        emit_json(document)
+        return
+    about = document["metadata"]
+    rows = [
+        (part["type"], part["name"], part.get("version", ""), (materials.sha256_of(part) or "")[:16])
+        for part in (about["component"], *materials.components(document))
+    ]
+    console.print(table(f"{fact.model} version {fact.version}", ("type", "name", "version", "sha256"), rows))
+    analysis = about["component"].get("modelCard", {}).get("quantitativeAnalysis", {})
+    shown = ", ".join(f"{m['type']} {float(m['value']):.3f}" for m in analysis.get("performanceMetrics", ()))
+    console.print(f"CycloneDX {document['specVersion']}, written {about['timestamp']}; on the hold-out: {shown}")
 
 
 def set_model(

@@ -124,7 +124,7 @@ class _There:
 
     def _registered(self, model: str, version: str) -> str | None:
         try:
-            return hashlib.sha256(self._service.registry.onnx(model, version)).hexdigest()
+            return hashlib.sha256(self._service.registry.file(model, version)).hexdigest()
         except NotFoundError:
             return None
 

@@ -28,6 +28,8 @@ class Feed:
         self._folder = folder.releases
         self._store = store
         self._key = folder.keys / "release.pem"
+        self.trusted_keys = folder.keys / "trusted.pem"
+        """Whose signatures of models count."""
 
     def current(self) -> ReleaseFeed:
         """The newest feed; empty with sequence 0 before the first."""

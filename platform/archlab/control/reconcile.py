@@ -22,6 +22,7 @@ from archlab.spec.plan import Backend, Plan
 from archlab.spec.policy import DecisionRecord
 from archlab.spec.release import Column, Release, ReleaseKind
 from archlab.spec.scenario import Mode, Model, Scenario
+from archlab_serving.model_signature import SignatureError, check_model, read_keys
 
 Role = Literal["champion", "challenger"]
 ROLES: tuple[Role, ...] = ("champion", "challenger")
@@ -53,6 +54,7 @@ class Reconciler:
         self._desired = desired
         self._lock = threading.Lock()
         self._versions: dict[tuple[str, str], Registered] = {}
+        self._signatures: dict[tuple[str, str], str] = {}
 
     def run(self, *, retire: bool = False) -> Outcome:
         """Bring the feed up to date.
@@ -138,7 +140,7 @@ class Reconciler:
         return self._table(model, scenario, table) if table else None
 
     def _onnx(self, model: Model, plan: Plan, role: Role, version: str) -> Release:
-        registered, decision = self._let_through(model.name, version, role)
+        registered, decision, signature = self._let_through(model.name, version, role)
         sha256 = decision.query.resource.digest
         return Release(
             id=f"{model.name}:{version}",
@@ -149,12 +151,13 @@ class Reconciler:
             size_bytes=self._feed.blob(sha256).stat().st_size,
             weight=_weight(plan, model.name, version, role),
             role=role,
+            model_signature=signature,
             **_common(model, registered, decision),
         )
 
     def _table(self, model: Model, scenario: Scenario, table: TableRun) -> Release:
         version = table.run.version
-        registered, decision = self._let_through(model.name, version, "champion")
+        registered, decision, signature = self._let_through(model.name, version, "champion")
         if table.source_sha256 not in ("", decision.query.resource.digest):
             raise RefusedError(
                 f"run {table.run.id} was computed with file {table.source_sha256[:12]}…, the decision names"
@@ -168,6 +171,7 @@ class Reconciler:
             path=f"blobs/{table.sha256}",
             size_bytes=table.size_bytes,
             table_keys=table.table_keys,
+            model_signature=signature,
             **_common(model, registered, decision),
         )
 
@@ -181,7 +185,7 @@ class Reconciler:
         if version is None:
             raise RefusedError(f"{model} has no champion.", f"Promote a version: archlab promote {model} VERSION")
         with self._lock:
-            registered, decision = self._let_through(model, version, "champion")
+            registered, decision, _ = self._let_through(model, version, "champion")
         sha256 = decision.query.resource.digest
         return {
             "model": model,
@@ -192,21 +196,43 @@ class Reconciler:
             "keys": list(_tag(registered, KEYS_TAG, _KEYS)),
         }
 
-    def _let_through(self, model: str, version: str, role: Role) -> tuple[Registered, DecisionRecord]:
-        """The version, and the allow decision that names the very digest of its file."""
+    def _let_through(self, model: str, version: str, role: Role) -> tuple[Registered, DecisionRecord, str]:
+        """The version, the allow decision that names the very digest of its file, and its signature, which does too."""
         with self._store.read() as db:
             decision = decisions.allowed(db, f"promotion/{role}", model, version)
         if decision is None:
             raise RefusedError(f"no allow decision for {model} version {version} as {role} is in the log")
         if gone := self._retired(model, version):
             raise RefusedError(f"{model} version {version} was retired by decision {gone}")
-        self._fetch(model, version, decision.query.resource.digest)
-        return self._version(model, version), decision
+        digest = decision.query.resource.digest
+        self._fetch(model, version, digest)
+        return self._version(model, version), decision, self._signature(model, version, digest)
+
+    def _signature(self, model: str, version: str, digest: str) -> str:
+        """The model's own signature.
+
+        Raises:
+            RefusedError: no trusted key signed the file that was decided on.
+        """
+        known = self._signatures.get((model, version))
+        if known is None or self._fault(known, digest):
+            known = self._registry.signature(model, version)
+            if fault := self._fault(known, digest):
+                raise RefusedError(f"{model} version {version}: {fault}")
+            self._signatures[model, version] = known
+        return known
+
+    def _fault(self, signature: str, digest: str) -> str:
+        try:
+            check_model(signature, digest, read_keys(self._feed.trusted_keys))
+        except SignatureError as error:
+            return error.message
+        return ""
 
     def _fetch(self, model: str, version: str, digest: str) -> None:
         if digest and self._feed.has(digest):
             return
-        content = self._registry.onnx(model, version)
+        content = self._registry.file(model, version)
         found = hashlib.sha256(content).hexdigest()
         if found != digest:
             raise RefusedError(

@@ -15,7 +15,7 @@ from archlab.unixhttp import get
 
 PREFIX = "/mlflow"
 API = f"{PREFIX}/api/2.0/mlflow"
-FILE = "model.onnx"
+FILE, SIGNATURE = "model.onnx", "model.sig"
 ALIASES = ("champion", "challenger")
 
 
@@ -79,17 +79,24 @@ class Registry:
             data = None
         return Origin(tags, run, None if data is None else {t["key"]: t["value"] for t in data.get("tags", [])})
 
-    def onnx(self, model: str, version: str) -> bytes:
-        """The version's model.onnx.
+    def file(self, model: str, version: str, name: str = FILE) -> bytes:
+        """One of the version's files, its model.onnx by default.
 
         Raises:
-            NotFoundError: it has none.
+            NotFoundError: it has none of that name.
         """
-        query = urlencode({"name": model, "version": version, "path": FILE})
+        query = urlencode({"name": model, "version": version, "path": name})
         status, body = self._get(f"{PREFIX}/model-versions/get-artifact?{query}", timeout_s=30)
         if status != 200:
-            raise NotFoundError(f"The registry hands over no {FILE} of {model} version {version} (HTTP {status}).")
+            raise NotFoundError(f"The registry hands over no {name} of {model} version {version} (HTTP {status}).")
         return body
+
+    def signature(self, model: str, version: str) -> str:
+        """The version's model.sig; empty when it has none."""
+        try:
+            return self.file(model, version, SIGNATURE).decode(errors="replace")
+        except NotFoundError:
+            return ""
 
     def _json(self, target: str) -> dict[str, Any]:
         status, body = self._get(target, timeout_s=10)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from typing import Any
 
 from archlab import __version__
 from archlab.lab import records
@@ -16,7 +17,7 @@ from archlab.spec.comparison import Comparison
 from archlab.spec.grading import BatchRun, Evidence, Outage, VersionFacts
 from archlab.spec.money import Line
 from archlab.spec.policy import DecisionRecord
-from archlab.spec.release import ReleaseFeed
+from archlab.spec.release import Release, ReleaseFeed
 
 
 def collect(lab: Lab) -> Evidence:
@@ -38,7 +39,7 @@ def collect(lab: Lab) -> Evidence:
         daily=tuple(Scoreboard.model_validate(day) for day in control.get("/score/daily")),
         lines=tuple(Line.model_validate(line) for line in control.get("/lines?by=day")),
         versions=versions,
-        releases=ReleaseFeed.model_validate(control.get("/releases")).releases,
+        releases=_releases(control.get("/releases")),
         decisions=tuple(DecisionRecord.model_validate(record) for record in control.get("/decisions")),
         batch_runs=tuple(BatchRun.model_validate(run) for run in control.get("/batch-runs")),
         comparisons=_comparisons(lab, versions),
@@ -46,6 +47,12 @@ def collect(lab: Lab) -> Evidence:
         sweeps=records.sweeps(lab),
         calibration=records.calibration(),
     )
+
+
+def _releases(feed: Any) -> tuple[Release, ...]:
+    """What is served, without the models' signatures: servers have checked them, and they would double the evidence."""
+    found = ReleaseFeed.model_validate(feed).releases
+    return tuple(release.model_copy(update={"model_signature": ""}) for release in found)
 
 
 def _comparisons(lab: Lab, versions: Iterable[VersionFacts]) -> tuple[Comparison, ...]:

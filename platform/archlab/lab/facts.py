@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
-from archlab.errors import NotFoundError
+from archlab.errors import ArchlabError, NotFoundError
 from archlab.lab.lab import Lab
 from archlab.spec.grading import VersionFacts
 
@@ -25,6 +25,37 @@ def versions_of(lab: Lab, model: str) -> tuple[VersionFacts, ...]:
     aliases = {a["alias"]: str(a["version"]) for a in registered.get("aliases", [])}
     ordered = sorted(found, key=lambda v: int(v["version"]))
     return tuple(_facts(lab, version, aliases) for version in ordered)
+
+
+def version_named(lab: Lab, reference: str) -> VersionFacts:
+    """The version that `MODEL@ALIAS`, `MODEL@NUMBER` or `MODEL` (its champion) names.
+
+    Raises:
+        NotFoundError: there is no such model, or it has no such alias or version.
+    """
+    model, _, which = reference.partition("@")
+    which = which or "champion"
+    found = versions_of(lab, model)
+    for version in found:
+        if which == version.version or which in version.aliases:
+            return version
+    known = ", ".join([*(v.version for v in found), *sorted({a for v in found for a in v.aliases})])
+    raise NotFoundError(f"{model} has no version or alias {which!r}.", f"It has: {known}.")
+
+
+def file_of(lab: Lab, version: VersionFacts, name: str) -> bytes:
+    """One of a version's files, by its path below the model's folder.
+
+    Raises:
+        NotFoundError: it has none of that name.
+    """
+    query = urlencode({"name": version.model, "version": version.version, "path": name})
+    try:
+        return lab.client("/mlflow").text(f"/model-versions/get-artifact?{query}").encode()
+    except ArchlabError as error:
+        if error.status in (401, 403, 429, 503, 504):
+            raise
+        raise NotFoundError(f"{version.model} version {version.version} has no file {name}.") from None
 
 
 def all_versions(lab: Lab) -> tuple[VersionFacts, ...]:

@@ -1,7 +1,8 @@
 """`python -m archlab.pipelines.register [MODEL ...] [--variant NAME]`: register trained models with the MLflow client.
 
-Reads MLFLOW_TRACKING_URI and MLFLOW_TRACKING_TOKEN like any MLflow program. A version whose file and evidence are
-registered already is found and left as it is, so the job can be killed and run again.
+Reads MLFLOW_TRACKING_URI and MLFLOW_TRACKING_TOKEN like any MLflow program. Each version's folder gets a bill of
+materials and is signed with the lab's key. A version whose file and evidence are registered already is found and left
+as it is, so the job can be killed and run again.
 """
 
 from __future__ import annotations
@@ -15,14 +16,14 @@ from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
-from archlab import jobs
+from archlab import jobs, signing
 from archlab.errors import NotFoundError
 from archlab.lineage import names as lineage
 from archlab.lineage.events import Event, completed
-from archlab.pipelines import recipes, train
+from archlab.pipelines import materials, recipes, train
 from archlab.pipelines.data import data_folder
 from archlab.pipelines.device_support import node_support
-from archlab.pipelines.train import BASE, Trained, trained
+from archlab.pipelines.train import BASE, Trained, TrainedCard, trained
 from archlab.settings import LabFolder
 from archlab.spec.devices import NodeSupport
 from archlab.spec.lineage import LineageArtifact
@@ -75,6 +76,31 @@ def events(cache: Path, model: Trained, version: str) -> list[Event]:
     )
 
 
+class SignedOnnx:
+    """MLflow's flavor for ONNX; what it saves also gets its bill of materials, and is signed.
+
+    MLflow takes anything with `save_model` for a flavor: what is logged is whole from the start, in one upload.
+
+    Args:
+        card: evidence about the model.
+        key: private key in PEM.
+    """
+
+    __name__ = "mlflow.onnx"
+
+    def __init__(self, card: TrainedCard, key: Path) -> None:
+        self._card = card
+        self._key = key
+
+    def save_model(self, path: str, **arguments: Any) -> None:
+        """As `mlflow.onnx.save_model`."""
+        import mlflow
+
+        mlflow.onnx.save_model(path=path, **arguments)
+        materials.write(Path(path), self._card)
+        signing.sign(Path(path), self._key)
+
+
 def register(
     model: Trained,
     *,
@@ -82,8 +108,9 @@ def register(
     team: str,
     more_tags: Mapping[str, str] = MappingProxyType({}),
     without: Collection[str] = (),
+    key: Path | None = None,
 ) -> str:
-    """Log one run with the model, register it, tag the version; returns the version.
+    """Log one run with the model, sign it, register it, tag the version; returns the version.
 
     Args:
         model: file and card.
@@ -91,11 +118,14 @@ def register(
         team: whose it is.
         more_tags: tags of the version beside those that the card gives.
         without: tags of the version that are left out.
+        key: private key in PEM that the version is signed with; that of the lab which ARCHLAB_LAB names when None.
     """
     import mlflow
     import onnx
     from mlflow import MlflowClient
+    from mlflow.models import Model
 
+    key = key or LabFolder.from_environment().keys / "signing.pem"
     client = MlflowClient()
     if version := _registered(client, model):
         return version
@@ -105,9 +135,11 @@ def register(
         mlflow.log_params(card.params)
         mlflow.log_metrics(card.metrics)
         mlflow.set_tags({"team": team, "algorithm": card.algorithm, "data_digest": card.data_digest})
-        info = mlflow.onnx.log_model(
-            graph,
+        info = Model.log(
+            None,
+            SignedOnnx(card, key),
             name=card.model,
+            onnx_model=graph,
             signature=_signature(len(card.columns)),
             pip_requirements=REQUIREMENTS,
             save_as_external_data=False,

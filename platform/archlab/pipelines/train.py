@@ -2,7 +2,7 @@
 
 A model is fitted on what was asked before the cutoff, evaluated on what came after it against the simple rule of its
 card, exported to ONNX, and compared with scikit-learn answer by answer. `cache/models/<digest>/` then holds
-`model.onnx` and `card.json`; the digest covers data, code and recipe.
+`model.onnx` and `card.json`; the digest covers data, code, recipe and the libraries' versions.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +39,7 @@ from archlab.spec.release import Column
 from archlab.spec.scenario import Scenario
 
 BASE = recipes.FIRST
+LIBRARIES = ("duckdb", "feast", "numpy", "onnx", "onnxruntime", "pyarrow", "scikit-learn", "skl2onnx")
 
 
 class TrainedCard(Spec):
@@ -44,6 +47,8 @@ class TrainedCard(Spec):
 
     model: str
     variant: str
+    kind: str
+    """What it answers: `classification`, `estimate` or `clusters`."""
     algorithm: str
     columns: tuple[Column, ...]
     keys: tuple[str, ...]
@@ -62,6 +67,8 @@ class TrainedCard(Spec):
     sha256: Sha256
     data_digest: str
     code_version: str
+    libraries: dict[str, str]
+    """What it was trained and exported with: versions by name on PyPI."""
     trained_at: UtcTime
     evaluated_at: UtcTime
 
@@ -90,6 +97,12 @@ def run(arguments: list[str]) -> dict[str, Any]:
     wanted = [r for r in recipes.training(scenario.business).RECIPES if r.card.name in names]
     made = ensure(folder.cache, scenario.business, wanted)
     return {"models": {name: {"value": t.card.value, "baseline": t.card.baseline} for name, t in made.items()}}
+
+
+@lru_cache(1)
+def libraries() -> dict[str, str]:
+    """Versions, here and now, of what decides what a trained file computes."""
+    return {name: version(name) for name in LIBRARIES}
 
 
 def trained(cache: Path, business: str, _data: Path, model: str, variant: str = BASE) -> Trained:
@@ -175,6 +188,7 @@ def _make(recipe: Recipe, frame: Frame, place: Path, data_digest: str, code: str
     evidence = TrainedCard(
         model=card.name,
         variant=recipe.variant,
+        kind=card.kind,
         algorithm=card.algorithm,
         columns=recipe.columns,
         keys=card.keys,
@@ -198,6 +212,7 @@ def _make(recipe: Recipe, frame: Frame, place: Path, data_digest: str, code: str
         sha256=sha256,
         data_digest=data_digest,
         code_version=code,
+        libraries=libraries(),
         trained_at=now,
         evaluated_at=evaluated_at,
     )
@@ -227,7 +242,8 @@ def _read(place: Path) -> Trained:
 
 
 def _digest(recipe: Recipe, data_digest: str, code: str) -> str:
-    settings = [recipe.name, recipe.spine, recipe.train_rows, {k: str(v) for k, v in recipe.params.items()}]
+    params = {k: str(v) for k, v in recipe.params.items()}
+    settings = [recipe.name, recipe.spine, recipe.train_rows, params, libraries()]
     return hashlib.sha256(json.dumps([data_digest, code, settings]).encode()).hexdigest()
 
 

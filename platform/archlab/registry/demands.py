@@ -13,6 +13,7 @@ from archlab.policy.exceptions import GRANT, REVOKE, brought
 from archlab.registry import evidence as ev
 from archlab.registry import exceptions as ex
 from archlab.registry import lifecycle as lc
+from archlab.registry import supply
 from archlab.registry.calls import Call, Kind
 from archlab.registry.content import LabContent
 from archlab.registry.view import Origin, RegisteredModel, RegistryView
@@ -173,8 +174,7 @@ class Demands:
                 return (write, self._name(name, write.resource), *_own_tags(body, write.resource))
             case Kind.CREATE_VERSION:
                 source = text(body, "source")
-                evidence = ev.registration(source, self._view.place(source))
-                return (write, Demand(REGISTER, write.resource, evidence), *_own_tags(body, write.resource))
+                return (write, self._registration(source, write.resource), *_own_tags(body, write.resource))
             case Kind.TAG_MODEL | Kind.UNTAG_MODEL:
                 return (write, *_tag_demands(text(body, "key"), _operation(kind), "", "", write.resource))
             case _:
@@ -238,6 +238,12 @@ class Demands:
         team = self._content.team(name) or (model.team if model else "") or newcomer
         return PolicyResource(kind="registered-model", name=name, team=team)
 
+    def _registration(self, source: str, resource: PolicyResource) -> Demand:
+        where = self._view.place(source)
+        evidence = ev.registration(source, where)
+        evidence |= {"signature": supply.signature(where, self._view.trusted_keys), "graph": supply.graph(where)}
+        return Demand(REGISTER, resource, evidence)
+
     def _promotion(
         self,
         kind: Kind,
@@ -273,6 +279,10 @@ class Demands:
         )
         if on_record.cost is not None:
             evidence["cost"] = dict(on_record.cost)
+        where = self._view.place(version.source)
+        evidence["signature"] = supply.signature(where, self._view.trusted_keys)
+        if materials := supply.materials(where, version.tags.get(ev.BOM_SHA256)):
+            evidence["version"]["bom"] = materials
         return (Demand(action, about, evidence),)
 
     def _move(

@@ -10,6 +10,7 @@ from datetime import datetime
 from archlab.errors import UnavailableError
 from archlab.policy.lifecycle import RETIRE
 from archlab.registry import evidence as ev
+from archlab.registry import supply
 from archlab.registry.calls import Kind
 from archlab.registry.content import LabContent
 from archlab.registry.demands import CHALLENGER, CHAMPION, Body, promoted_to, text
@@ -76,6 +77,8 @@ class Effects:
         found = self._view.version(name, version)
         if found and found.onnx_sha256:
             self._view.tag_version(name, version, ev.SHA256, found.onnx_sha256)
+        if found and (materials := supply.materials(self._view.place(found.source), None)):
+            self._view.tag_version(name, version, ev.BOM_SHA256, materials["sha256"])
 
     def _remember_approved(self, name: str, version: str, now: datetime) -> None:
         found = self._view.version(name, version)

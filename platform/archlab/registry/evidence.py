@@ -25,6 +25,7 @@ PROMOTED_AT = "archlab.promoted_at"
 REPLACED_AT = "archlab.replaced_at"
 HOLD = "archlab.hold"
 SHA256 = "archlab.sha256"
+BOM_SHA256 = "archlab.bom_sha256"
 TEAM = "archlab.owner_team"
 
 SUNSET, RETIRED = "archlab.sunset", "archlab.retired"

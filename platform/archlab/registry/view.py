@@ -46,6 +46,8 @@ class RegistryView:
 
     def __init__(self, folder: LabFolder) -> None:
         self._folder = folder
+        self.trusted_keys = folder.keys / "trusted.pem"
+        """Whose signatures of models count."""
 
     def model(self, name: str) -> RegisteredModel | None:
         """The registered model of that name, None when there is none."""

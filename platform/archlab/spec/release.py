@@ -60,6 +60,8 @@ class Release(Spec):
     created: UtcTime
     signature: str
     """Base64 Ed25519 signature by the lab's release key."""
+    model_signature: str = ""
+    """Of the model's own files, by whoever trained it: a Sigstore bundle; it speaks for itself. Empty: it has none."""
 
     def statement(self) -> dict[str, Any]:
         """What the signature covers, as the JSON object that is serialised with sorted keys and no spaces.
@@ -68,7 +70,9 @@ class Release(Spec):
         what callers are told of its end.
         """
         told = {"weight", "deprecated", "sunset"}
-        covered = set(type(self).model_fields) - told - {"created", "signature", "path", "size_bytes"}
+        covered = (
+            set(type(self).model_fields) - told - {"created", "signature", "path", "size_bytes", "model_signature"}
+        )
         return self.model_dump(mode="json", include=covered)
 
 

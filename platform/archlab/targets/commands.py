@@ -121,6 +121,7 @@ def server(folder: LabFolder, unit: Unit, index: int) -> Command:
         "ARCHLAB_SERVING_FEED": str(folder.releases / "feed.json"),
         "ARCHLAB_SERVING_SNAPSHOTS": str(folder.snapshots / "current.json"),
         "ARCHLAB_SERVING_PUBLIC_KEY": str(folder.keys / "release.pub.pem"),
+        "ARCHLAB_SERVING_TRUSTED_KEYS": str(folder.keys / "trusted.pem"),
         "ARCHLAB_SERVING_PREDICTION_LOG": str(folder.predictions / f"{unit.name}-{index}.jsonl"),
         "ARCHLAB_SERVING_DEVICES": str(devices.path(folder, unit.name, index)),
         "ARCHLAB_SERVING_GRPC": f"unix:{folder.grpc_socket(f'{unit.name}-{index}')}",

@@ -12,6 +12,7 @@ server_side := {
 	"archlab.approved_at",
 	"archlab.approved_evidence",
 	"archlab.author",
+	"archlab.bom_sha256",
 	"archlab.owner_team",
 	"archlab.promoted_at",
 	"archlab.replaced_at",

@@ -11,8 +11,10 @@ from typing import Any
 
 import pytest
 from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
+from tests.archlab_serving.signatures import signed_model
 
 from archlab.files import write_model
 from archlab.plan.layout import layout
@@ -20,13 +22,19 @@ from archlab.plan.resolve import override
 from archlab.settings import LabFolder
 from archlab.spec.release import Release, ReleaseFeed, ReleaseKind
 from archlab.spec.scenario import Mode, ModelOverride, Overrides, Scenario
+from archlab_serving.model_signature import check_model, read_keys
 from control_process import START, Control
 from mlflow_server import MlflowServer, tags
 
 pytestmark = pytest.mark.slow
 MODEL = "flight-time"
+STRANGER = ec.generate_private_key(ec.SECP256R1())
 TAGS = tags([("distance", "request"), ("route_air_time_28d", "route_daily")], ["route"])
 ONNX = b"not really a graph, but nobody here opens it"
+
+
+def sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +49,7 @@ def shared_registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mlflow
 def registry(shared_registry: MlflowServer, folder: LabFolder) -> Iterator[MlflowServer]:
     """The registry at the lab's socket, without models."""
     folder.socket("registry").symlink_to(shared_registry.socket)
+    shared_registry.trusted_by(folder)
     yield shared_registry
     for model in (MODEL, "departure-delay"):
         with shared_registry.client() as client:
@@ -59,10 +68,6 @@ def allow(control: Control, version: str, content: bytes, *, alias: str = "champ
     reasons = [] if allow else [{"rule": "r", "code": "c", "message": "no"}]
     decision = {"allow": allow, "reasons": reasons, "engine": "embedded", "bundle_digest": "b" * 64}
     return str(control.post("/decisions", {"query": query, "decision": decision})["id"])
-
-
-def sha256(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
 
 
 def feed(control: Control) -> ReleaseFeed:
@@ -95,6 +100,8 @@ def test_an_allowed_champion_becomes_a_signed_release_once(control: Control, reg
     assert [(c.name, c.source) for c in release.columns][1] == ("route_air_time_28d", "route_daily")
     assert release.keys == ("route",)
     check_signature(control, release)
+    keys = read_keys(control.folder.keys / "trusted.pem")
+    assert check_model(release.model_signature, sha256(ONNX), keys).files == {"model.onnx": sha256(ONNX)}
     assert control.post("/releases/reconcile") == {"sequence": 1, "published": [], "refused": []}
     champion = control.get(f"/champions/{MODEL}")
     assert (champion["version"], champion["sha256"], champion["path"]) == (version, release.sha256, release.path)
@@ -129,6 +136,39 @@ def test_a_file_that_is_not_the_one_decided_on_is_refused_and_the_last_good_one_
     done = control.post("/releases/reconcile")
     assert done["sequence"] == 1
     assert "digest" in done["refused"][0]["reason"]
+    assert [r.version for r in feed(control).releases] == [first]
+
+
+@pytest.mark.parametrize(
+    ("file", "fault"),
+    [
+        (b"", "is not signed"),
+        (b"{}", "not a signature of a model"),
+        (signed_model({"model.onnx": sha256(b"another")}, STRANGER).encode(), "which is not trusted here"),
+    ],
+)
+def test_a_version_that_no_trusted_key_signed_is_not_released_whatever_was_decided(
+    control: Control, registry: MlflowServer, file: bytes, fault: str
+) -> None:
+    version = registry.register(MODEL, ONNX, TAGS)
+    registry.tamper(MODEL, version, file, "model.sig")
+    registry.alias(MODEL, "champion", version)
+    allow(control, version, ONNX)
+    assert fault in control.post("/releases/reconcile")["refused"][0]["reason"]
+    assert feed(control).releases == ()
+    with control.client() as client:
+        assert client.get(f"/champions/{MODEL}").status_code == 403
+
+
+def test_the_signature_is_about_the_file_that_was_decided_on(control: Control, registry: MlflowServer) -> None:
+    first, second = registry.register(MODEL, ONNX, TAGS), registry.register(MODEL, ONNX + b"2", TAGS)
+    registry.alias(MODEL, "champion", first)
+    allow(control, first, ONNX)
+    control.post("/releases/reconcile")
+    registry.tamper(MODEL, second, feed(control).releases[0].model_signature.encode(), "model.sig")
+    registry.alias(MODEL, "champion", second)
+    allow(control, second, ONNX + b"2")
+    assert "the signature is about" in control.post("/releases/reconcile")["refused"][0]["reason"]
     assert [r.version for r in feed(control).releases] == [first]
 
 

@@ -16,7 +16,10 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from onnx import TensorProto, helper, numpy_helper
+from tests.archlab_serving.signatures import signed_model
 from tritonclient import http as triton
 from tritonclient.utils import InferenceServerException
 
@@ -41,7 +44,7 @@ ONE, TWO, OTHER = (
 DEADLINE_S = 60.0
 
 
-def release(model: str, sha256: str = "ab" * 32, pool: str = "online") -> Release:
+def release(model: str, sha256: str = "ab" * 32, pool: str = "online", model_signature: str = "") -> Release:
     return Release(
         id=f"{model}:1",
         model=model,
@@ -59,6 +62,7 @@ def release(model: str, sha256: str = "ab" * 32, pool: str = "online") -> Releas
         keys=(),
         created=datetime(2013, 6, 1, tzinfo=UTC),
         signature="",
+        model_signature=model_signature,
     )
 
 
@@ -170,7 +174,10 @@ def small_plan(lab: str) -> Plan:
 def publish(folder: LabFolder) -> None:
     store = Store(folder.control_db)
     feed = Feed(folder, store)
-    feed.publish([release("twice", feed.keep(doubling()))])
+    digest = feed.keep(doubling())
+    key = load_pem_private_key((folder.keys / "signing.pem").read_bytes(), None)
+    assert isinstance(key, EllipticCurvePrivateKey)
+    feed.publish([release("twice", digest, model_signature=signed_model({"model.onnx": digest}, key))])
     store.close()
 
 
@@ -182,6 +189,7 @@ def serve(folder: LabFolder, number: int) -> subprocess.Popen[bytes]:
         "ARCHLAB_SERVING_POOL": "online",
         "ARCHLAB_SERVING_FEED": str(folder.releases / "feed.json"),
         "ARCHLAB_SERVING_PUBLIC_KEY": str(folder.keys / "release.pub.pem"),
+        "ARCHLAB_SERVING_TRUSTED_KEYS": str(folder.keys / "trusted.pem"),
     }
     command = [
         sys.executable,

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from archlab import settings
+from archlab import bom, settings, signing
+from archlab.identity import create_keys
 from archlab.pipelines import register, train
+from archlab.settings import LabFolder
 from archlab.spec.devices import NodeSupport
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -23,8 +25,11 @@ def test_a_version_carries_its_file_and_its_evidence(tmp_path: Path, monkeypatch
     monkeypatch.chdir(tmp_path)
     mlflow.set_tracking_uri(f"sqlite:///{tmp_path}/mlflow.db")
     trained = train.trained(settings.home() / "cache", "airline", tmp_path, MODEL)
-    version = register.register(trained, owner="learner", team="operations")
-    assert register.register(trained, owner="learner", team="operations") == version == "1"
+    folder = LabFolder(tmp_path / "lab")
+    create_keys(folder)
+    key = folder.keys / "signing.pem"
+    version = register.register(trained, owner="learner", team="operations", key=key)
+    assert register.register(trained, owner="learner", team="operations", key=key) == version == "1"
     found = MlflowClient().get_model_version(MODEL, version)
     columns = json.loads(found.tags["archlab.columns"])
     assert [column["name"] for column in columns] == [column.name for column in trained.card.columns]
@@ -33,6 +38,11 @@ def test_a_version_carries_its_file_and_its_evidence(tmp_path: Path, monkeypatch
     assert found.tags["archlab.feature_service"] == "arrival_delay"
     local = Path(mlflow.artifacts.download_artifacts(f"models:/{MODEL}/{version}", dst_path=str(tmp_path / "got")))
     assert hashlib.sha256((local / "model.onnx").read_bytes()).hexdigest() == trained.card.sha256
+    (local / "registered_model_meta").unlink()  # MLflow adds it to what it downloads
+    assert signing.check(local, folder.keys / "trusted.pem").state == signing.VALID
+    described = bom.summary(json.loads((local / bom.FILE).read_bytes()))
+    assert described["model_sha256"] == trained.card.sha256
+    assert described["datasets"] == [found.tags["archlab.data_digest"]]
     logged = MlflowClient().get_run(str(found.run_id)).data
     assert logged.metrics["mae"] == pytest.approx(trained.card.value)
     assert logged.params["max_iter"] == "12"

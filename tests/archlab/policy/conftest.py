@@ -50,6 +50,15 @@ def good() -> Query:
         "evaluated_at": "2013-11-04T08:00:00+00:00",
         "evaluated_age_days": 2.0,
         "onnx": {"sha256": "a" * 64, "registered_sha256": "a" * 64, "parity_max_abs_diff": 1e-7},
+        "bom": {
+            "sha256": "b" * 64,
+            "registered_sha256": "b" * 64,
+            "spec_version": "1.6",
+            "model_sha256": "a" * 64,
+            "model_card": True,
+            "datasets": ["d"],
+            "libraries": ["numpy==2.1.0"],
+        },
     }
     return Query(
         subject=Subject(user="ada", team="operations", roles=("developer",)),
@@ -57,6 +66,7 @@ def good() -> Query:
         resource=PolicyResource(kind="model-version", name="departure-delay", version="2", team="operations"),
         evidence={
             "version": version,
+            "signature": {"state": "valid", "key": "e" * 64},
             "has_champion": True,
             "champion": {"version": "1", "value": 0.75},
             "served_views": ["weather"],

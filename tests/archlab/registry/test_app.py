@@ -10,10 +10,12 @@ from pathlib import Path
 import psutil
 import pytest
 
+from archlab.pipelines.register import SignedOnnx
 from archlab.policy import chain
 from archlab.policy.bundle import publish
-from archlab.registry.evidence import AUTHOR, SHA256
+from archlab.registry.evidence import AUTHOR, BOM_SHA256, SHA256
 from gated_registry import BUSINESS_NOW, GOOD_TAGS, Registry, wait_for
+from model_folders import card
 from registry_client import Client
 
 ALIAS = "/api/2.0/mlflow/registered-models/alias"
@@ -327,6 +329,7 @@ def test_known_columns_are_evidence(client: Client, registry: Registry) -> None:
 def test_a_model_logged_the_usual_way_has_its_digest(client: Client, registry: Registry, name: str) -> None:
     import mlflow
     import onnx
+    from mlflow.models import Model
     from onnx import TensorProto, helper
 
     node = helper.make_node("Identity", ["features"], ["prediction"])
@@ -336,16 +339,22 @@ def test_a_model_logged_the_usual_way_has_its_digest(client: Client, registry: R
     client.become("trainer")
     mlflow.set_tracking_uri(registry.url)
     mlflow.set_experiment(name)
+    arguments = {"name": "model", "save_as_external_data": False, "pip_requirements": ["onnx"]}
+    flavor = SignedOnnx(card(), registry.folder.keys / "signing.pem")
     with mlflow.start_run() as run:
         mlflow.log_metrics({"auc": 0.8, "holdout_rows": 500})
-        logged = mlflow.onnx.log_model(model, name="model", save_as_external_data=False, pip_requirements=["onnx"])
+        unsigned = mlflow.onnx.log_model(model, **arguments)
+        logged = Model.log(None, flavor, onnx_model=model, **arguments)
     client.mlflow.create_registered_model(name)
+    assert "supply_chain/signed_by_trusted_key: There is no model.sig" in client.refused(
+        lambda: client.mlflow.create_model_version(name, unsigned.model_uri, run.info.run_id, tags=GOOD_TAGS)
+    )
     version = client.mlflow.create_model_version(
         name, logged.model_uri, run.info.run_id, tags={**GOOD_TAGS, "archlab.team": "any"}, model_id=logged.model_id
     )
     tags = client.mlflow.get_model_version(name, version.version).tags
     assert tags[AUTHOR] == "trainer"
-    assert len(tags[SHA256]) == 64
+    assert len(tags[SHA256]) == len(tags[BOM_SHA256]) == 64
     client.approve(name, version.version)
     client.promote(name, version.version, user="trainer")
     path = f"/model-versions/get-artifact?name={name}&version={version.version}&path=model.onnx"

@@ -42,6 +42,7 @@ def made_lab(registry: MlflowServer) -> Iterator[LabFolder]:
     root = Path(tempfile.mkdtemp(prefix="al-")) / "lab"
     folder = LabFolder(root)
     create_keys(folder)
+    registry.trusted_by(folder)
     write_model(folder.scenario, tiny_world.scenario())
     write_model(folder.plan, tiny_world.plan("lab"))
     folder.run.mkdir(mode=0o700)

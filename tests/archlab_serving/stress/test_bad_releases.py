@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import itertools
+import json
+import os
+import pickle
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import onnx
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 from onnx import TensorProto, helper
 from tests.archlab_serving.conftest import Lab, Launcher, RunningServer, linear_model
+from tests.archlab_serving.signatures import signed_model
 
 from keep_asking import ROWS, ZEROS, asking
 from onnx_models import model, trees, weighty
@@ -46,11 +51,39 @@ def external_data() -> bytes:
     return model([helper.make_node("MatMul", ["features", "w"], ["prediction"])], [tensor])
 
 
-def unknown_operator() -> bytes:
+def unknown_operator(domain: str = "com.example") -> bytes:
     document = onnx.load_from_string(linear_model([1.0] * 5))
-    document.graph.node[0].domain, document.graph.node[0].op_type = "com.example", "Shell"
-    document.opset_import.add(domain="com.example", version=1)
+    document.graph.node[0].domain, document.graph.node[0].op_type = domain, "Shell"
+    if domain:
+        document.opset_import.add(domain=domain, version=1)
     return bytes(document.SerializeToString())
+
+
+def tensor_bomb() -> bytes:
+    """Twenty bytes of weights that say they are of a terabyte."""
+    document = onnx.load_from_string(linear_model([1.0] * 5))
+    document.graph.initializer[0].dims[0] = 1 << 38
+    return bytes(document.SerializeToString())
+
+
+def stranger(lab: Lab, version: str) -> Entry:
+    """A good release of a good file, whose model somebody signed whom nobody knows."""
+    entry = publishable(lab, version)
+    key = ec.generate_private_key(ec.SECP256R1())
+    return {**entry, "model_signature": signed_model({"model.onnx": entry["sha256"]}, key)}
+
+
+def with_other_signature(entry: Entry) -> str:
+    bundle = json.loads(entry["model_signature"])
+    bundle["dsseEnvelope"]["signatures"][0]["sig"] = "AAAA"
+    return json.dumps(bundle)
+
+
+class Payload:
+    """Ends the process that unpickles it."""
+
+    def __reduce__(self) -> tuple[Callable[[], None], tuple[()]]:
+        return os.abort, ()
 
 
 def one_row_whatever_comes() -> bytes:
@@ -92,7 +125,35 @@ SPOILT: dict[str, tuple[Spoil, str, str]] = {
     "too large": (lambda lab, v: publishable(lab, v, weighty(2)), "size", f"MAX_MODEL_BYTES allows {LIMIT_BYTES}"),
     "other columns": (lambda lab, v: publishable(lab, v, linear_model([1.0] * 4)), "contract", "takes 4 columns"),
     "external data": (lambda lab, v: publishable(lab, v, external_data()), "external-data", "in other files"),
-    "unknown operator": (lambda lab, v: publishable(lab, v, unknown_operator()), "contract", "Shell"),
+    "unknown operator": (lambda lab, v: publishable(lab, v, unknown_operator()), "operators", "com.example"),
+    "unknown operator of the standard": (
+        lambda lab, v: publishable(lab, v, unknown_operator("")),
+        "contract",
+        "Shell",
+    ),
+    "a tensor without its bytes": (lambda lab, v: publishable(lab, v, tensor_bomb()), "oversized", "declares"),
+    "model unsigned": (lambda lab, v: publishable(lab, v, model_signature=""), "model-unsigned", "is not signed"),
+    "model signed by a stranger": (stranger, "model-key", "not trusted here"),
+    "another model's own signature": (
+        lambda lab, v: publishable(lab, v, model_signature=signed_model({"model.onnx": "ab" * 32}, lab.model_key)),
+        "model-signature",
+        "the signature is about",
+    ),
+    "model's signature changed": (
+        lambda lab, v: publishable(lab, v, model_signature=with_other_signature(publishable(lab, v))),
+        "model-signature",
+        "did not sign this",
+    ),
+    "no signature of a model": (
+        lambda lab, v: publishable(lab, v, model_signature='{"mediaType": "text/plain"}'),
+        "model-signature",
+        "not a signature",
+    ),
+    "a pickle with a payload": (
+        lambda lab, v: publishable(lab, v, pickle.dumps(Payload())),
+        "contract",
+        "ONNX Runtime refuses",
+    ),
     "sums the batch": (
         lambda lab, v: publishable(lab, v, one_row_whatever_comes()),
         "contract",

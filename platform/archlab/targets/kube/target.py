@@ -40,7 +40,7 @@ from archlab.targets.kube.rollout import APPS, Rollout
 from archlab.targets.kube.values import GATEWAY_PLAN, KEYS_SECRET, OWN_VALUES, desired_files, own_values, values
 from archlab.targets.processes import JOB_PREFIX
 
-KEYS = ("jwt.pem", "jwks.json", "release.pem", "release.pub.pem")
+KEYS = ("jwt.pem", "jwks.json", "release.pem", "release.pub.pem", "signing.pem", "trusted.pem")
 REPLICA = User(name="replica", team="platform", roles=("replica",))
 """Whom pods speak as when they ask control for their files."""
 REPLICA_LIFETIME_S = 30 * 24 * 3600
