@@ -27,6 +27,7 @@ NEVER = {
     "promotion/onnx_matches",
     "access/protected_tags",
     "supply_chain/source_in_store",
+    "supply_chain/signed_by_trusted_key",
     "supply_chain/no_executable_files",
     "retention/legal_hold",
     "exception/granted_by_another",
