@@ -48,8 +48,9 @@ def offered() -> Iterator[None]:
     archlab("cluster", "remove")
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def one_replica(cli: Cli, lab: Lab) -> Iterator[None]:
+    """For all tests here; each takes the device off again."""
     cli.ok("set", MODEL, "replicas", "1", timeout_s=300)
     yield
     cli.run("set", MODEL, "device", "off", timeout_s=300)
