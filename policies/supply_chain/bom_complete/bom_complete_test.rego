@@ -62,3 +62,11 @@ test_a_missing_bill_of_materials_is_refused if {
 test_nothing_known_is_refused if {
 	not rule.allow with input as {}
 }
+
+test_missing_format_is_refused if {
+	not rule.allow with input as json.patch(good, [{"op": "remove", "path": "/evidence/version/bom/spec_version"}])
+}
+
+test_missing_card_is_refused if {
+	not rule.allow with input as json.patch(good, [{"op": "remove", "path": "/evidence/version/bom/model_card"}])
+}
