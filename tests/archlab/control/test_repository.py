@@ -24,6 +24,7 @@ from tritonclient import http as triton
 from tritonclient.utils import InferenceServerException
 
 from archlab.addresses import Address, Replica
+from archlab.control import lineage
 from archlab.control.feed import Feed
 from archlab.control.repository import ModelState, merge
 from archlab.control.store import Store
@@ -173,6 +174,7 @@ def small_plan(lab: str) -> Plan:
 
 def publish(folder: LabFolder) -> None:
     store = Store(folder.control_db)
+    lineage.prepare(store)
     feed = Feed(folder, store)
     digest = feed.keep(doubling())
     key = load_pem_private_key((folder.keys / "signing.pem").read_bytes(), None)

@@ -12,6 +12,7 @@ import pytest
 from archlab.policy import chain
 from archlab.registry.exceptions import end_of, rule_of
 from gated_registry import BUSINESS_NOW, Registry
+from model_folders import graph
 from registry_client import Client
 
 RULE = "promotion/beats_baseline_and_champion"
@@ -128,7 +129,7 @@ def test_some_rules_are_waived_for_nobody(client: Client, name: str, rule: str) 
 
 def test_one_version_is_one_file(client: Client, registry: Registry, name: str, weak: str) -> None:
     grant(client, name, weak)
-    other, _ = client.register(name, auc=0.6, content=b"another onnx file")
+    other, _ = client.register(name, auc=0.6, content=graph(0.5))
     client.approve(name, other)
     assert RULE in client.refused(lambda: client.promote(name, other))
 
