@@ -1,7 +1,8 @@
-"""Small files that must never be seen half-written."""
+"""Small files that must never be seen half-written, and digests of files of any size."""
 
 from __future__ import annotations
 
+import hashlib
 import os
 from pathlib import Path
 
@@ -24,3 +25,9 @@ def write_atomic(path: Path, content: str | bytes, *, mode: int = 0o600) -> None
 def write_model(path: Path, value: BaseModel) -> None:
     """A spec as readable JSON."""
     write_atomic(path, value.model_dump_json(indent=2) + "\n")
+
+
+def file_sha256(path: Path) -> str:
+    """Hexadecimal SHA-256 of a file, read piece by piece."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

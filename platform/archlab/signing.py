@@ -6,18 +6,17 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from archlab.files import file_sha256
 from archlab_serving import model_signature
 from archlab_serving.model_signature import SignatureError
 
 SIGNATURE_FILE = "model.sig"
 VALID = "valid"
 MOST_FILES = 200
-_CHUNK_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,15 +55,6 @@ def check(folder: Path, trusted: Path) -> Verdict:
     return Verdict(VALID, key=signed.key, files=signed.files)
 
 
-def sha256_of(path: Path) -> str:
-    """Hexadecimal SHA-256 of a file."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(_CHUNK_BYTES):
-            digest.update(chunk)
-    return digest.hexdigest()
-
-
 def _bundle(folder: Path) -> bytes:
     path = folder / SIGNATURE_FILE
     if path.is_symlink() or not path.is_file():
@@ -88,5 +78,5 @@ def _compare(signed: Mapping[str, str], folder: Path, key: str) -> None:
     if gone := sorted(signed.keys() - found.keys()):
         raise SignatureError("differs", f"{gone[0]} was signed and is not there", key)
     for name, digest in sorted(signed.items()):
-        if (now := sha256_of(found[name])) != digest:
+        if (now := file_sha256(found[name])) != digest:
             raise SignatureError("differs", f"{name} is {now[:12]}… now, {digest[:12]}… was signed", key)

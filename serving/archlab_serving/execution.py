@@ -50,7 +50,7 @@ class Execution:
         """Whether a request of one row would run at once if it came now."""
         if not model.inline_rows:
             return False
-        return not (model.batching_gains and self._batching) or model.lane is None or model.lane.is_free
+        return self.is_direct(model, 1) or model.lane is None or model.lane.is_free
 
     def take_at_once(self, model: OnnxModel, rows: int, tally: Tally) -> bool:
         """Whether so many rows may be run now, on the event loop's thread; whoever is told so must run them."""

@@ -6,10 +6,14 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from archlab import identity
+from archlab.grading.proof import recording
+from archlab.grading.proof.recasting import recast
+from archlab.plan.loading import load_scenario, scenario_folder
 from archlab.policy.bundle import load, publish
 from archlab.policy.embedded import EmbeddedEngine
 from archlab.policy.lifecycle import RETIRE
@@ -28,6 +32,9 @@ RULES = {
     *("exception/granted_by_another", "exception/limited", "exception/waivable_rule"),
 }
 """Rules that the scenario is about; what others want to know besides is not made up here."""
+
+FOLDER = scenario_folder("approval-gates")
+SEEDS = range(1, 13)
 
 LEARNER = Subject(user="learner", team="platform", roles=("developer", "operator"))
 
@@ -100,3 +107,9 @@ def approved(facts: VersionFacts, when: datetime, changes: Mapping[str, str] | N
     made = facts.model_copy(update={"tags": {**facts.tags, **(changes or {})}, "approved_by": "approver"})
     tags = {ev.APPROVED_BY: "approver", ev.APPROVED_AT: when.isoformat(), ev.APPROVED_EVIDENCE: fingerprint(made)}
     return made.model_copy(update={"tags": {**made.tags, **tags}})
+
+
+@cache
+def untouched(seed: int) -> Evidence:
+    """The scenario's lab as a seed begins it."""
+    return recast(recording.load(FOLDER)[0].start, load_scenario(FOLDER / "scenario.yaml"), seed)

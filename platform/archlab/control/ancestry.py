@@ -17,8 +17,8 @@ from pydantic import ValidationError
 from archlab.control import lineage, snapshots
 from archlab.control.service import Service
 from archlab.errors import NotFoundError, UserError
+from archlab.files import file_sha256
 from archlab.lineage import log, names, served
-from archlab.lineage.digests import file_sha256
 from archlab.lineage.events import read_run
 from archlab.lineage.facts import Facts, Origin, Predicted
 from archlab.policy import chain

@@ -10,6 +10,7 @@ from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
+from archlab.addresses import on_cluster
 from archlab.control.calls import routes
 from archlab.control.edge import on_error
 from archlab.control.service import Service
@@ -27,7 +28,8 @@ async def lifespan(app: Starlette) -> AsyncIterator[None]:
     """Open the lab, follow the registry, close again."""
     service = Service(LabFolder.from_environment())
     app.state.service = service
-    tasks = [asyncio.create_task(work(service)) for work in (_follow, _take_in, _scale)]
+    works = (_follow, _take_in, *((_scale,) if on_cluster() else ()))
+    tasks = [asyncio.create_task(work(service)) for work in works]
     yield
     for task in tasks:
         task.cancel()

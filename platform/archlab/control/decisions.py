@@ -69,7 +69,7 @@ def retired(db: sqlite3.Connection, model: str, version: str) -> DecisionRecord 
 
 def deleted_files(db: sqlite3.Connection) -> set[str]:
     """Digests of the files of every version whose deletion the log allowed."""
-    found = _allowed(db, [lifecycle.DELETE], None)
+    found = _allowed(db, [deletions.DELETE], None)
     return {digest for record in found for digest in deletions.digests(record)}
 
 

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from prometheus_client import generate_latest
-from prometheus_client.core import CounterMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from archlab.addresses import Replica, replicas
 from archlab.control import clock
@@ -51,26 +51,25 @@ def own(store: Store, feed: ReleaseFeed) -> str:
         state = clock.read(db) if db.execute("SELECT 1 FROM clock").fetchone() else None
         counts = {name: db.execute(f"SELECT count(*) FROM {name}").fetchone()[0] for name in _COUNTED}  # noqa: S608
         costs = db.execute(_COSTS.format(", ".join(COST_LABELS))).fetchall()
-    gauges = {f"archlab_control_{name}": count for name, count in counts.items()}
-    gauges["archlab_release_feed_sequence"] = feed.sequence
-    if state:
-        gauges["archlab_clock_seconds"] = int(state.now.timestamp())
     bill = CounterMetricFamily("archlab_cost_usd", "The bill so far, on the business clock.", labels=COST_LABELS)
     for *labels, nanousd in costs:
         bill.add_metric(labels, nanousd / 1e9)
-    simple = "".join(f"# TYPE {name} gauge\n{name} {value}\n" for name, value in gauges.items())
-    return simple + generate_latest(_Only(bill)).decode()
+    found: list[Metric] = [
+        *(GaugeMetricFamily(f"archlab_control_{name}", f"Rows of {name}.", count) for name, count in counts.items()),
+        GaugeMetricFamily("archlab_release_feed_sequence", "Of the feed in force.", feed.sequence),
+        bill,
+    ]
+    if state:
+        found.append(GaugeMetricFamily("archlab_clock_seconds", "The business clock.", int(state.now.timestamp())))
+    return generate_latest(_Found(found)).decode()
 
 
-class _Only:
-    """A registry of one family."""
-
-    def __init__(self, family: Metric) -> None:
-        self._family = family
+class _Found(list[Metric]):
+    """Families as a registry's collector hands them out."""
 
     def collect(self) -> Iterable[Metric]:
-        """The family."""
-        return (self._family,)
+        """All of them."""
+        return self
 
 
 def scrape(folder: LabFolder, plan: Plan) -> list[tuple[dict[str, str], str]]:

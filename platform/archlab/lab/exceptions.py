@@ -8,9 +8,8 @@ from datetime import datetime
 from archlab.lab.lab import Lab
 from archlab.lab.work import clock
 from archlab.policy.exceptions import newest_first
+from archlab.registry.exceptions import PREFIX
 from archlab.spec.policy import ExceptionUse, PolicyException
-
-PREFIX = "archlab.exception."
 
 
 def grant(

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import urlencode
 
 from archlab.errors import NotFoundError
+from archlab.files import file_sha256
 from archlab.lab.lab import Lab
 from archlab.policy.deletions import Tombstone
-
-SHA256 = "archlab.sha256"
+from archlab.registry.evidence import SHA256
 
 
 def remains(lab: Lab, stones: Iterable[Tombstone]) -> Mapping[str, Sequence[str]]:
@@ -51,5 +50,4 @@ def _files(store: Path) -> Iterable[tuple[str, str]]:
     """Every file of the store with its SHA-256."""
     for path in sorted(store.rglob("*")):
         if path.is_file():
-            with path.open("rb") as file:
-                yield path.relative_to(store).as_posix(), hashlib.file_digest(file, "sha256").hexdigest()
+            yield path.relative_to(store).as_posix(), file_sha256(path)

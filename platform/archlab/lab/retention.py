@@ -15,11 +15,11 @@ from archlab.lab.work import clock
 from archlab.policy.deletions import Tombstone, tombstones
 from archlab.policy.embedded import EmbeddedEngine
 from archlab.policy.exceptions import SECONDS_PER_DAY
+from archlab.registry.evidence import SHA256, hold
 from archlab.spec.grading import VersionFacts
 from archlab.spec.policy import DecisionRecord, PolicyResource, Query, Standing, Subject
 
 KEEP = "retention/keep"
-HOLD, SHA256 = "archlab.hold", "archlab.sha256"
 SHARED = "retention/registered_sources"
 """The rule that keeps what another registered version comes from."""
 FILES = "/mlflow/api/2.0/mlflow-artifacts/artifacts"
@@ -101,7 +101,6 @@ def _retired(lab: Lab) -> Iterator[tuple[Standing, VersionFacts]]:
 
 def _query(lab: Lab, standing: Standing, fact: VersionFacts, now: datetime) -> Query:
     learner = lab.user()
-    hold = next((text or "no reason given" for key, text in fact.tags.items() if key.lower() == HOLD), "")
     age_days = (now - standing.since).total_seconds() / SECONDS_PER_DAY
     return Query(
         subject=Subject(user=learner.name, team=learner.team, roles=learner.roles),
@@ -109,6 +108,6 @@ def _query(lab: Lab, standing: Standing, fact: VersionFacts, now: datetime) -> Q
         resource=PolicyResource(
             kind="model-version", name=fact.model, version=fact.version, digest=fact.tags.get(SHA256, "")
         ),
-        evidence={"state": standing.state, "retired_age_days": age_days, "hold": hold},
+        evidence={"state": standing.state, "retired_age_days": age_days, "hold": hold(fact.tags)},
         time=now,
     )

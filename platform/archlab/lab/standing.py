@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from archlab.lab.lab import Lab
 from archlab.policy.lifecycle import notice, state_of
+from archlab.registry.evidence import RETIRED, SUNSET
 from archlab.spec.policy import Standing
-
-SUNSET, RETIRED = "archlab.sunset", "archlab.retired"
 
 
 def deprecate(lab: Lab, model: str, version: str | None, *, sunset: str, user: str | None = None) -> Standing:

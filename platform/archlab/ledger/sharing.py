@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 from fractions import Fraction
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import NamedTuple
 
 from archlab.spec.base import NanoUsd
@@ -82,12 +82,8 @@ def divided(total: int, weights: Sequence[int]) -> list[int]:
     if not any(weights):
         weights = [1] * len(weights)
     whole = sum(weights)
-    bounds = [0]
-    for weight in weights:
-        bounds.append(bounds[-1] + weight)
-    return [
-        int(Fraction(total * upper, whole)) - int(Fraction(total * lower, whole)) for lower, upper in pairwise(bounds)
-    ]
+    bounds = [total * upper // whole for upper in accumulate(weights, initial=0)]
+    return [upper - lower for lower, upper in pairwise(bounds)]
 
 
 def _cost(lines: Iterable[Line], team: str, *, idle: bool) -> NanoUsd:

@@ -8,11 +8,10 @@ from datetime import datetime
 from functools import cached_property
 from uuid import UUID
 
+from archlab.policy.deletions import DELETE
 from archlab.spec.lineage import LineageArtifact, LineageRun
 from archlab.spec.policy import DecisionRecord
 from archlab.spec.release import FeatureSnapshot, Release
-
-DELETE = "retention/delete"
 
 
 @dataclass(frozen=True, slots=True)

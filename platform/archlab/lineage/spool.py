@@ -6,8 +6,7 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 
-from archlab.files import write_atomic
-from archlab.lineage.digests import file_sha256
+from archlab.files import file_sha256, write_atomic
 from archlab.lineage.events import Event
 from archlab.spec.lineage import LineageArtifact
 

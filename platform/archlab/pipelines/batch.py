@@ -23,8 +23,8 @@ from numpy.typing import NDArray
 
 from archlab import jobs
 from archlab.errors import NotFoundError
+from archlab.files import file_sha256
 from archlab.lineage import names, spool
-from archlab.lineage.digests import file_sha256
 from archlab.lineage.events import Event, completed
 from archlab.pipelines import recipes
 from archlab.pipelines.data import data_folder

@@ -12,8 +12,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
+from archlab.files import file_sha256
 from archlab.lineage import names, spool
-from archlab.lineage.digests import data_digest, file_sha256
+from archlab.lineage.digests import data_digest
 from archlab.lineage.events import Event, completed
 from archlab.spec.lineage import LineageArtifact
 from archlab_features import views

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from archlab import __version__, bom
+from archlab.files import file_sha256
 from archlab.pipelines.train import TrainedCard
-from archlab.signing import sha256_of
 
 MODEL_REF, DATA_REF = "model", "training-data"
 _SPACE = uuid.UUID("5f0c9d1e-7d3b-4a43-9a0e-2f6f4f1c9b52")
@@ -24,7 +24,7 @@ _APPROACH = {"clusters": "unsupervised"}
 def write(folder: Path, card: TrainedCard) -> Path:
     """Write the bill of materials of the `model.onnx` in a folder; its path."""
     path = folder / bom.FILE
-    path.write_text(json.dumps(document(card, sha256_of(folder / "model.onnx")), indent=2) + "\n")
+    path.write_text(json.dumps(document(card, file_sha256(folder / "model.onnx")), indent=2) + "\n")
     return path
 
 

@@ -123,7 +123,6 @@ def register(
     import mlflow
     import onnx
     from mlflow import MlflowClient
-    from mlflow.models import Model
 
     key = key or LabFolder.from_environment().keys / "signing.pem"
     client = MlflowClient()
@@ -131,11 +130,29 @@ def register(
         return version
     mlflow.set_experiment(EXPERIMENT)
     card, graph = model.card, onnx.load(str(model.onnx))
-    with mlflow.start_run(run_name=f"{card.model} {card.trained_at:%Y-%m-%d}") as active:
+    info = _logged(card, graph, team, key)
+    _create_model(client, card.model, owner, team)
+    versioned = {**tags(model, owner, team, node_support(graph)), **more_tags}
+    made = client.create_model_version(
+        card.model,
+        info.model_uri,
+        run_id=info.run_id,
+        tags={k: v for k, v in versioned.items() if k not in without},
+        model_id=info.model_id,
+    )
+    return str(made.version)
+
+
+def _logged(card: TrainedCard, graph: Any, team: str, key: Path) -> Any:
+    """One run with the model, signed; MLflow's `ModelInfo`."""
+    import mlflow
+    from mlflow.models import Model
+
+    with mlflow.start_run(run_name=f"{card.model} {card.trained_at:%Y-%m-%d}"):
         mlflow.log_params(card.params)
         mlflow.log_metrics(card.metrics)
         mlflow.set_tags({"team": team, "algorithm": card.algorithm, "data_digest": card.data_digest})
-        info = Model.log(
+        return Model.log(
             None,
             SignedOnnx(card, key),
             name=card.model,
@@ -144,16 +161,6 @@ def register(
             pip_requirements=REQUIREMENTS,
             save_as_external_data=False,
         )
-    _create_model(client, card.model, owner, team)
-    versioned = {**tags(model, owner, team, node_support(graph)), **more_tags}
-    made = client.create_model_version(
-        card.model,
-        info.model_uri,
-        run_id=active.info.run_id,
-        tags={k: v for k, v in versioned.items() if k not in without},
-        model_id=info.model_id,
-    )
-    return str(made.version)
 
 
 def tags(model: Trained, owner: str, team: str, support: NodeSupport) -> dict[str, str]:

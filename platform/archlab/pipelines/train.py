@@ -23,9 +23,8 @@ from typing import Any
 
 from archlab import jobs
 from archlab.errors import ArchlabError
-from archlab.files import write_atomic
+from archlab.files import file_sha256, write_atomic
 from archlab.lineage import names, spool
-from archlab.lineage.digests import file_sha256
 from archlab.lineage.events import Event, completed
 from archlab.pipelines import data as typed
 from archlab.pipelines import recipes

@@ -13,9 +13,10 @@ from typing import Any
 from pydantic import ValidationError
 
 from archlab.policy.chain import record_hash
+from archlab.policy.deletions import DELETE
 from archlab.spec.policy import DecisionRecord, PolicyException
 
-GRANT, REVOKE, DELETE = "exception/grant", "exception/revoke", "retention/delete"
+GRANT, REVOKE = "exception/grant", "exception/revoke"
 ACTIONS = (GRANT, REVOKE, DELETE)
 """What begins and ends exceptions."""
 

@@ -13,12 +13,10 @@ from datetime import datetime
 from pydantic import ValidationError
 
 from archlab.policy.chain import record_hash
+from archlab.policy.deletions import DELETE
 from archlab.spec.policy import DecisionRecord, Notice, Standing
 
-DEPRECATE, REINSTATE, RETIRE, DELETE = (
-    *("lifecycle/deprecate", "lifecycle/reinstate", "lifecycle/retire"),
-    "retention/delete",
-)
+DEPRECATE, REINSTATE, RETIRE = "lifecycle/deprecate", "lifecycle/reinstate", "lifecycle/retire"
 ACTIONS = (DEPRECATE, REINSTATE, RETIRE, DELETE)
 """What puts a version or model on its way out, and what takes it off again."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import pickle
 import pickletools
@@ -97,12 +96,3 @@ def model_file(folder: LabFolder, uri: str) -> Path | None:
     where = place(folder, uri)
     found = [path for path in where.rglob(MODEL_FILE) if path.is_file()] if where else []
     return found[0] if len(found) == 1 else None
-
-
-def sha256_of(path: Path) -> str:
-    """Hexadecimal SHA-256 of a file."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(CHUNK_BYTES):
-            digest.update(chunk)
-    return digest.hexdigest()

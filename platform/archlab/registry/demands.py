@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from archlab.errors import NotFoundError, UserError
+from archlab.policy.deletions import DELETE
 from archlab.policy.exceptions import GRANT, REVOKE, brought
 from archlab.registry import evidence as ev
 from archlab.registry import exceptions as ex
@@ -16,13 +17,14 @@ from archlab.registry import lifecycle as lc
 from archlab.registry import supply
 from archlab.registry.calls import Call, Kind
 from archlab.registry.content import LabContent
+from archlab.registry.recorder import NOTHING_ON_RECORD, OnRecord
 from archlab.registry.view import Origin, RegisteredModel, RegistryView
-from archlab.spec.policy import PolicyException, PolicyResource, Standing, Subject
+from archlab.spec.policy import PolicyResource, Subject
 
 CHAMPION, CHALLENGER = "champion", "challenger"
 WRITE, TAG, REMOVE_CHAMPION, OTHER = "access/write", "access/tag", "access/remove_champion", "access/other"
 ALIAS, NAME, REGISTER = "access/alias", "supply_chain/name", "supply_chain/register"
-DELETE, REMOVE_SOURCE = "retention/delete", "retention/remove_source"
+REMOVE_SOURCE = "retention/remove_source"
 PROMOTIONS = {CHAMPION: "promotion/champion", CHALLENGER: "promotion/challenger"}
 
 TAGGING = frozenset({Kind.TAG_MODEL, Kind.UNTAG_MODEL, Kind.TAG_VERSION, Kind.UNTAG_VERSION})
@@ -57,23 +59,6 @@ class Demand:
     def is_recorded(self) -> bool:
         """Whether the decision must be on record before it takes effect, whichever way it goes."""
         return self.action.startswith(("promotion/", "retention/", "exception/", "lifecycle/"))
-
-
-@dataclass(frozen=True, slots=True)
-class OnRecord:
-    """What the decision log says of a model of that name, or of one that had the name before."""
-
-    exceptions: Sequence[PolicyException] = ()
-    standings: Sequence[Standing] = ()
-    cost: Mapping[str, Any] | None = None
-    """What the owning team's models cost, planned and billed; None where nobody asked."""
-
-    def standings_of(self, model: RegisteredModel) -> tuple[Standing, ...]:
-        """What is deprecated or retired of this very model."""
-        return tuple(s for s in self.standings if s.model_created == model.created)
-
-
-NOTHING = OnRecord()
 
 
 def text(body: Body, name: str, *others: str) -> str:
@@ -128,15 +113,11 @@ class Demands:
         self._waivable = waivable
 
     def of(
-        self, kind: Kind, body: Body, subject: Subject, now: datetime, on_record: OnRecord = NOTHING
+        self, kind: Kind, body: Body, subject: Subject, now: datetime, on_record: OnRecord = NOTHING_ON_RECORD
     ) -> tuple[Demand, ...]:
         """Every decision that the call needs; all have to allow.
 
         Args:
-            kind: of the call.
-            body: of the call.
-            subject: who asks.
-            now: business time.
             on_record: what the log says of the model's name; needed where `asks_log`.
 
         Raises:

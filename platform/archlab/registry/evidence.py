@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from archlab.policy.chain import sha256
+from archlab.policy.exceptions import SECONDS_PER_DAY
 from archlab.registry import artifacts
 from archlab.registry.exceptions import PREFIX as EXCEPTION
 
@@ -32,8 +33,6 @@ SUNSET, RETIRED = "archlab.sunset", "archlab.retired"
 
 NOT_EVIDENCE = frozenset({APPROVED_BY, APPROVED_EVIDENCE, APPROVED_AT, PROMOTED_AT, REPLACED_AT, HOLD, SUNSET, RETIRED})
 """Tags that come with or after approval and promotion and so can't be what was approved."""
-
-SECONDS_PER_DAY = 86_400
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +155,7 @@ def deletion(
                     **(origins or {}).get(version, {}),
                 }
             )
-            | {"hold": _hold(tags)}
+            | {"hold": hold(tags)}
             for version, tags in versions.items()
         ]
     }
@@ -170,7 +169,7 @@ def registration(source: str, where: Path | None) -> dict[str, Any]:
     return about | {"files": [{"path": f.path, "kind": f.kind, "bytes": f.size_bytes} for f in artifacts.files(where)]}
 
 
-def _hold(tags: Mapping[str, str]) -> str:
+def hold(tags: Mapping[str, str]) -> str:
     """Why a version is on hold, however the tag's name is spelt; empty when it is not."""
     return next((value or "no reason given" for key, value in tags.items() if key.lower() == HOLD), "")
 

@@ -24,7 +24,7 @@ from archlab.registry.calls import HEALTH, READING_METHODS, SOURCE_REMOVALS, Cal
 from archlab.registry.demands import Body, Demand, Demands
 from archlab.registry.effects import Effects
 from archlab.registry.lifecycle import action_of
-from archlab.registry.recorder import DecisionRecorder
+from archlab.registry.recorder import NOTHING_ON_RECORD, DecisionRecorder, OnRecord
 from archlab.spec.policy import Decision, PolicyEngine, Query, Reason, Subject
 
 log = logging.getLogger("archlab.registry")
@@ -106,7 +106,7 @@ class Gate:
         """A call on registered models: decided, recorded, carried out, followed up."""
         try:
             now = await self._now(fresh=dm.needs_time(kind, body))
-            on_record = await self._on_record(kind, body) if dm.asks_log(kind, body) else dm.NOTHING
+            on_record = await self._on_record(kind, body) if dm.asks_log(kind, body) else NOTHING_ON_RECORD
         except UnavailableError as error:
             return error_answer(403, f"The change was refused: {error} It depends on control's clock and log.")
         needed = await asyncio.to_thread(self._demands.of, kind, body, subject, now, on_record)
@@ -120,7 +120,7 @@ class Gate:
                 self._effects.tell(self._recorder)
         return answer
 
-    async def _on_record(self, kind: Kind, body: Body) -> dm.OnRecord:
+    async def _on_record(self, kind: Kind, body: Body) -> OnRecord:
         """What control knows of the model that a call is about.
 
         Raises:
@@ -129,9 +129,9 @@ class Gate:
         name, recorder = dm.text(body, "name"), self._recorder
         exceptions, standings = await recorder.exceptions(name), await recorder.standings(name)
         if dm.promoted_to(kind, body) != dm.CHAMPION:
-            return dm.OnRecord(exceptions, standings)
+            return OnRecord(exceptions, standings)
         cost = await recorder.cost(await asyncio.to_thread(self._demands.owner, name))
-        return dm.OnRecord(exceptions, standings, cost)
+        return OnRecord(exceptions, standings, cost)
 
     async def _removal(self, scope: Scope, call: Call, subject: Subject, body: Body) -> Answer:
         """Taking away what a registered version may come from: decided, then carried out."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol, TypeVar
 from urllib.parse import urlencode
@@ -13,6 +15,7 @@ from pydantic import TypeAdapter
 from archlab.addresses import CONTROL, part
 from archlab.errors import UnavailableError
 from archlab.identity import PLATFORM, mint
+from archlab.registry.view import RegisteredModel
 from archlab.settings import LabFolder
 from archlab.spec.policy import Decision, DecisionRecord, PolicyException, Query, Standing
 
@@ -22,6 +25,23 @@ RECONCILE_TIMEOUT_S = 30.0
 TOKEN_LIFETIME_S = 3600
 _EXCEPTIONS: TypeAdapter[list[PolicyException]] = TypeAdapter(list[PolicyException])
 _STANDINGS: TypeAdapter[list[Standing]] = TypeAdapter(list[Standing])
+
+
+@dataclass(frozen=True, slots=True)
+class OnRecord:
+    """What the decision log says of a model of that name, or of one that had the name before."""
+
+    exceptions: Sequence[PolicyException] = ()
+    standings: Sequence[Standing] = ()
+    cost: Mapping[str, Any] | None = None
+    """What the owning team's models cost, planned and billed; None where nobody asked."""
+
+    def standings_of(self, model: RegisteredModel) -> tuple[Standing, ...]:
+        """What is deprecated or retired of this very model."""
+        return tuple(s for s in self.standings if s.model_created == model.created)
+
+
+NOTHING_ON_RECORD = OnRecord()
 
 
 class DecisionRecorder(Protocol):

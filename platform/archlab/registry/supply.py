@@ -11,7 +11,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from archlab import bom, signing
-from archlab.registry.artifacts import MODEL_FILE, sha256_of
+from archlab.files import file_sha256
+from archlab.registry.artifacts import MODEL_FILE
 from archlab_serving import onnx_inspection
 
 MOST_BYTES = 1 << 30
@@ -35,7 +36,7 @@ def materials(where: Path | None, registered: str | None) -> dict[str, Any] | No
     path = where / bom.FILE if where is not None else None
     if path is None or path.is_symlink() or not path.is_file():
         return None
-    found: dict[str, Any] = {"sha256": sha256_of(path), "registered_sha256": registered}
+    found: dict[str, Any] = {"sha256": file_sha256(path), "registered_sha256": registered}
     found |= bom.summary(_document(path))
     return {name: value for name, value in found.items() if value is not None}
 

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from archlab.errors import UserError
-from archlab.registry.artifacts import model_file, place, sha256_of
+from archlab.files import file_sha256
+from archlab.registry.artifacts import model_file, place
 from archlab.registry.evidence import TEAM, Version
 from archlab.settings import LabFolder
 
@@ -72,7 +73,7 @@ class RegistryView:
             source=str(found.source or ""),
             tags={str(key): str(value) for key, value in found.tags.items()},
             metrics=_metrics(found.run_id),
-            onnx_sha256=sha256_of(file) if file else None,
+            onnx_sha256=file_sha256(file) if file else None,
         )
 
     def names(self) -> list[str]:

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from archlab.files import file_sha256
 from archlab.lineage import spool
-from archlab.lineage.digests import data_digest, file_sha256
+from archlab.lineage.digests import data_digest
 from archlab.pipelines import data as typed
 
 MAKE = """

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from archlab.files import file_sha256
 from archlab.registry import evidence as ev
-from archlab.registry.artifacts import model_file, sha256_of
+from archlab.registry.artifacts import model_file
 from archlab.registry.content import LabContent
 from archlab.settings import LabFolder
 from gated_registry import BUSINESS_NOW, GOOD_TAGS
@@ -77,7 +78,7 @@ def test_model_file(tmp_path: Path) -> None:
     (model / "model.onnx").write_bytes(b"x")
     found = model_file(folder, "mlflow-artifacts:/1/models/m-1/artifacts")
     assert found is not None
-    assert sha256_of(found) == "2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881"
+    assert file_sha256(found) == "2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881"
     (tmp_path / "lab" / "model.onnx").write_bytes(b"outside")
     for uri in ("mlflow-artifacts:/../..", "mlflow-artifacts:/", f"file://{model}", "models:/m/1", "s3://bucket/x", ""):
         assert model_file(folder, uri) is None, uri

@@ -3,33 +3,17 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from functools import cache
 
 import pytest
 
-from archlab.grading.proof import recording, solutions
-from archlab.grading.proof.recasting import recast
-from archlab.plan.loading import load_scenario, scenario_folder
+from archlab.grading.proof import solutions
+from archlab.plan.loading import load_scenario
 from archlab.registry import evidence as ev
 from archlab.registry.facts import fingerprint
 from archlab.spec.grading import Evidence, VersionFacts
 from archlab_scenarios.approval_gates import foreseeing, mistakes
 from archlab_scenarios.approval_gates import standing as at
-from shipped_gate import ShippedGate, approved
-
-FOLDER = scenario_folder("approval-gates")
-SEEDS = range(1, 13)
-
-
-@cache
-def lab(seed: int) -> Evidence:
-    """The untouched lab of a seed."""
-    return recast(recording.load(FOLDER)[0].start, load_scenario(FOLDER / "scenario.yaml"), seed)
-
-
-@pytest.fixture(scope="module")
-def gate(tmp_path_factory: pytest.TempPathFactory) -> ShippedGate:
-    return ShippedGate.made(tmp_path_factory.mktemp("gate"))
+from shipped_gate import FOLDER, SEEDS, ShippedGate, approved, untouched
 
 
 def _champions(evidence: Evidence) -> dict[str, VersionFacts]:
@@ -38,7 +22,7 @@ def _champions(evidence: Evidence) -> dict[str, VersionFacts]:
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_the_forecast_of_the_solution_is_what_the_rules_say(gate: ShippedGate, seed: int) -> None:
-    evidence = lab(seed)
+    evidence = untouched(seed)
     champions, passed = _champions(evidence), 0
     for facts in at.waiting(evidence):
         if not gate.promotion(evidence, facts, champions[facts.model], evidence.clock):
@@ -49,12 +33,12 @@ def test_the_forecast_of_the_solution_is_what_the_rules_say(gate: ShippedGate, s
 
 
 def test_the_naive_forecasts_are_wrong_for_some_seed() -> None:
-    assert any(mistakes.whoever_is_approved(lab(s), lab(s).variant) != 12 for s in SEEDS)
+    assert any(mistakes.whoever_is_approved(untouched(s), untouched(s).variant) != 12 for s in SEEDS)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_after_the_last_hour_no_approval_helps(gate: ShippedGate, seed: int) -> None:
-    evidence = lab(seed)
+    evidence = untouched(seed)
     facts = at.named(evidence, str(evidence.scenario.knobs["urgent"]))
     champion = _champions(evidence)[facts.model]
     last = evidence.scenario.starts + timedelta(hours=foreseeing.last_hour(evidence, evidence.variant).answer)
@@ -68,7 +52,7 @@ def test_after_the_last_hour_no_approval_helps(gate: ShippedGate, seed: int) -> 
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_the_smallest_step_is_enough_and_a_smaller_one_is_not(gate: ShippedGate, seed: int) -> None:
-    evidence = lab(seed)
+    evidence = untouched(seed)
     facts = at.named(evidence, str(evidence.scenario.knobs["refused-one"]))
     now, champion = evidence.clock, _champions(evidence)[facts.model]
     fresh = {"archlab.evaluated_at": now.isoformat()}
@@ -85,7 +69,7 @@ def test_the_smallest_step_is_enough_and_a_smaller_one_is_not(gate: ShippedGate,
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_what_may_be_deleted_is_what_the_rules_let_go(gate: ShippedGate, seed: int) -> None:
-    evidence = lab(seed)
+    evidence = untouched(seed)
     when = evidence.scenario.starts + timedelta(days=int(evidence.scenario.knobs["review-days"]))
     versions = {
         "former": next(v for v in evidence.versions if (v.model, v.version) == ("flight-time", "1")),
@@ -99,7 +83,7 @@ def test_what_may_be_deleted_is_what_the_rules_let_go(gate: ShippedGate, seed: i
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_what_leaves_an_approval_good_passes_the_gate(gate: ShippedGate, seed: int) -> None:
-    evidence = lab(seed)
+    evidence = untouched(seed)
     facts = at.named(evidence, "congestion-b")
     champion = _champions(evidence)[facts.model]
     tag, days = str(evidence.scenario.knobs["edited-tag"]), int(evidence.scenario.knobs["days-later"])
@@ -123,7 +107,7 @@ def test_what_leaves_an_approval_good_passes_the_gate(gate: ShippedGate, seed: i
 
 def test_a_challenger_is_asked_for_by_the_same_fingerprint() -> None:
     """Being challenger is an alias, no tag; the gate's fingerprint leaves aliases out."""
-    facts = at.named(lab(1), "congestion-b")
+    facts = at.named(untouched(1), "congestion-b")
     assert fingerprint(facts) == fingerprint(facts.model_copy(update={"aliases": ("challenger",)}))
 
 
@@ -135,12 +119,12 @@ def test_every_attack_has_its_place_and_each_place_an_attack() -> None:
 
 
 def test_the_margin_grows_with_the_tries_and_falls_with_the_rows() -> None:
-    evidence = lab(1)
+    evidence = untouched(1)
     assert foreseeing.luck(evidence, 40) > foreseeing.luck(evidence, 12) > foreseeing.luck(evidence, 1) > 0
     assert mistakes.rows_forgotten(evidence, evidence.variant) > foreseeing.luck(evidence, foreseeing.tries(evidence))
 
 
 def test_holds_are_those_that_the_scenario_declares() -> None:
-    evidence = lab(1)
+    evidence = untouched(1)
     for candidate in evidence.scenario.candidates:
         assert at.named(evidence, candidate.name).tags.get(ev.HOLD, "") == candidate.hold

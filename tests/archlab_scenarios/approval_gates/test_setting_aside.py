@@ -3,35 +3,16 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from functools import cache
 
 import pytest
 
-from archlab.grading.proof import recording
-from archlab.grading.proof.recasting import recast
-from archlab.plan.loading import load_scenario, scenario_folder
-from archlab.spec.grading import Evidence
 from archlab_scenarios.approval_gates import setting_aside as aside
-from shipped_gate import ShippedGate
-
-FOLDER = scenario_folder("approval-gates")
-SEEDS = range(1, 13)
-
-
-@cache
-def lab(seed: int) -> Evidence:
-    """The untouched lab of a seed."""
-    return recast(recording.load(FOLDER)[0].start, load_scenario(FOLDER / "scenario.yaml"), seed)
-
-
-@pytest.fixture(scope="module")
-def gate(tmp_path_factory: pytest.TempPathFactory) -> ShippedGate:
-    return ShippedGate.made(tmp_path_factory.mktemp("gate"))
+from shipped_gate import SEEDS, ShippedGate, untouched
 
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_what_still_stands_was_granted_by_the_rules_and_has_not_run_out(gate: ShippedGate, seed: int) -> None:
-    evidence = lab(seed)
+    evidence = untouched(seed)
     start, review = evidence.scenario.starts, aside.review(evidence)
     counted = start + timedelta(days=int(evidence.scenario.knobs["days-later"]))
     asked = {
@@ -51,7 +32,7 @@ def test_what_still_stands_was_granted_by_the_rules_and_has_not_run_out(gate: Sh
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_model_is_retired_when_the_rules_let_it(gate: ShippedGate, seed: int) -> None:
-    evidence = lab(seed)
+    evidence = untouched(seed)
     objections = gate.retirement(evidence, "airport-congestion", aside.ends(), aside.review(evidence))
     assert ("retire" in aside.past_the_sunset(evidence, evidence.variant).answer) is (not objections)
 
@@ -63,4 +44,4 @@ def test_what_the_truth_takes_for_waivable_is(gate: ShippedGate) -> None:
 
 def test_both_decisions_differ_between_seeds() -> None:
     for truth in (aside.set_aside, aside.past_the_sunset):
-        assert len({str(truth(lab(seed), lab(seed).variant).answer) for seed in SEEDS}) > 1
+        assert len({str(truth(untouched(seed), untouched(seed).variant).answer) for seed in SEEDS}) > 1
