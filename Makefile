@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help setup lab test lint types layers policies unit e2e test-kube test-scenarios bench bench-gate bench-serving bench-grading image clean lock
+.PHONY: help setup lab test lint types layers policies unit e2e test-kube test-scenarios bench bench-gate bench-serving bench-grading drills image clean lock
 
 help: ## Explain the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
@@ -44,6 +44,7 @@ e2e: setup ## One real ten-model lab, used by every test in tests/e2e
 test-kube: setup ## Tests on the Kubernetes cluster that KUBECONFIG names; they install and remove archlab there; the images must be there
 	$(BIN)/pytest -q tests/kube/cluster --durations 5
 	$(BIN)/pytest -q tests/kube/lab --durations 12
+	$(BIN)/pytest -q tests/kube/teams --durations 12
 
 test-scenarios: setup ## Prove on live labs that every scenario's questions hold, and that the authors' guide does; takes half an hour
 	$(BIN)/pytest -q tests/scenarios --durations 5
@@ -60,13 +61,17 @@ bench-serving: setup ## Measure the inference server beside MLServer, MLflow, Be
 bench-grading: setup ## Measure grading from evidence, its size, and a regrade of a hundred attempts
 	$(BIN)/python benchmarks/grading.py
 
+drills: setup ## Kill a region 50 times and count what is lost; then every drill in both postures, five times: half an hour
+	$(BIN)/python -m benchmarks.drills kills
+	$(BIN)/python -m benchmarks.drills table
+
 image: setup ## Build the images of labs on a cluster (docker or podman)
 	$(BIN)/archlab image build $(if $(ARGUMENTS),-- $(ARGUMENTS))
 
 lock: ## Resolve requirements.lock anew, and with its versions what goes into the images
-	uv pip compile pyproject.toml --extra dev --extra kube --universal --python-version 3.11 --generate-hashes \
+	uv pip compile pyproject.toml --extra dev --extra kube --extra recovery --extra stores --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' -o requirements.lock
-	for image in platform:pyproject.toml serving:images/serving.in; do \
+	for image in 'platform:pyproject.toml --extra stores' serving:images/serving.in; do \
 	  uv pip compile $${image#*:} --constraint requirements.lock --universal --python-version 3.11 --generate-hashes \
 	    --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' -o images/$${image%%:*}.lock; \
 	done

@@ -1,19 +1,17 @@
 """Brings Feast's online store forward tick by tick and writes what servers read.
 
 The online store is Feast's: filled by `materialize`, moved on by `write_to_online_store` with the rows that reached us
-since. A late row never replaces a newer one. `state.json` remembers how far each view has come; a store that is ahead
-of the clock (a replay was interrupted) is built again for the moment asked, so that a snapshot depends on its moment
-and nothing else.
+since. A late row never replaces a newer one. It is remembered how far each view has come; a store that is ahead of the
+clock (a replay was interrupted), or that has lost rows, is built again for the moment asked, so that a snapshot depends
+on its moment and nothing else.
 """
 
 from __future__ import annotations
 
-import json
 import os
-import sqlite3
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import closing, redirect_stdout
+from contextlib import redirect_stdout
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -22,6 +20,7 @@ import duckdb
 import pandas as pd
 
 from archlab_features import repository
+from archlab_features.online import OnlineStore, SqliteStore
 from archlab_features.snapshot import OnlineView, write_blob
 from archlab_features.views import VIEWS, path, view
 
@@ -52,19 +51,27 @@ class Materializer:
     """Moves one lab's online features.
 
     Args:
-        folder: Feast's folder of the lab; holds `registry.db`, `online.db`, `state.json`.
+        folder: Feast's folder of the lab; holds `registry.db`, and the online store unless one is given.
         data: typed files and the views' history.
         snapshots: where the files for servers go (`blobs/<sha256>.json`).
+        online: where Feast keeps the rows.
     """
 
-    def __init__(self, folder: Path, data: Path, snapshots: Path, services: repository.Services) -> None:
-        self._folder = folder
+    def __init__(
+        self,
+        folder: Path,
+        data: Path,
+        snapshots: Path,
+        services: repository.Services,
+        online: OnlineStore | None = None,
+    ) -> None:
         self._data = data
         self._snapshots = snapshots
-        self._store = repository.open_store(folder)
+        self._place = online or SqliteStore(folder)
+        self._store = repository.open_store(folder, self._place)
         repository.apply(self._store, folder, data, services)
-        self._online = {each.name: OnlineView(each, folder / "online.db") for each in VIEWS}
-        self._state = self._read_state()
+        self._online = {each.name: OnlineView(each, self._place) for each in VIEWS}
+        self._state = self._place.state()
 
     def ticks(
         self, start: datetime, end: datetime, tick: timedelta, every: Mapping[str, timedelta]
@@ -86,7 +93,7 @@ class Materializer:
         behind = [name for name in due if self._state.get(name, BEGINNING) < due[name]]
         if set(self._state) < set(every) or any(moment > start for moment in self._state.values()):
             return self._build(due)
-        for name in every:
+        for name in self._state:
             self._online[name].read_all()
         moved = {name: self._move(name, due[name], self._arriving(name, due[name])) for name in behind}
         return [moved.get(name) or self._write(name, self._state[name], 0.0) for name in every]
@@ -94,7 +101,7 @@ class Materializer:
     def _build(self, due: Mapping[str, datetime]) -> list[Written]:
         """Empty the online store and fill it for these moments."""
         self._write_state({})
-        self._empty()
+        self._place.empty()
         spent: dict[str, float] = {}
         for moment in sorted(set(due.values())):
             names = [name for name in due if due[name] == moment]
@@ -107,11 +114,6 @@ class Materializer:
         written = [self._write(name, moment, spent[name]) for name, moment in due.items()]
         self._write_state(dict(due))
         return written
-
-    def _empty(self) -> None:
-        with closing(sqlite3.connect(self._folder / "online.db")) as connection, connection:
-            for each in VIEWS:
-                connection.execute(f'DELETE FROM "{repository.PROJECT}_{each.name}"')  # noqa: S608
 
     def _move(self, name: str, moment: datetime, arriving: pd.DataFrame) -> Written:
         """Write the rows that reached us since the last time; export the view."""
@@ -151,17 +153,9 @@ class Materializer:
         sha256, where = write_blob(self._snapshots, online.snapshot(moment))
         return Written(name, sha256, where, len(online.fresh(moment)), moment, cpu_s * 1000)
 
-    def _read_state(self) -> dict[str, datetime]:
-        file = self._folder / "state.json"
-        if not file.exists():
-            return {}
-        return {name: datetime.fromisoformat(moment) for name, moment in json.loads(file.read_text()).items()}
-
     def _write_state(self, state: dict[str, datetime]) -> None:
         self._state = state
-        part = self._folder / f".state.json.{os.getpid()}.part"
-        part.write_text(json.dumps({name: moment.isoformat() for name, moment in state.items()}))
-        part.replace(self._folder / "state.json")
+        self._place.keep(state, {name: len(self._online[name].rows) for name in state})
 
 
 def _naive(moment: datetime) -> datetime:

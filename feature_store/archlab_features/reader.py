@@ -73,6 +73,8 @@ class Snapshot:
     sequence: int
     business_time: datetime
     views: Mapping[str, View]
+    absent: frozenset[str] = frozenset()
+    """Views that were published and whose file has not arrived here: in a region."""
 
 
 EMPTY = Snapshot(sequence=0, business_time=_NEVER, views={})
@@ -94,7 +96,9 @@ def read_snapshot(manifest: Path, previous: Snapshot = EMPTY) -> Snapshot:
     known = {view.sha256: view for view in previous.views.values()}
     try:
         views = [_view(manifest.parent, entry, known) for entry in document["views"]]
-        return Snapshot(int(document["sequence"]), _time(document["business_time"]), {v.name: v for v in views})
+        absent = frozenset(map(str, document.get("absent", ())))
+        business_time = _time(document["business_time"])
+        return Snapshot(int(document["sequence"]), business_time, {v.name: v for v in views}, absent)
     except SnapshotError:
         raise
     except (KeyError, TypeError, ValueError) as error:

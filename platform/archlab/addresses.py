@@ -14,9 +14,10 @@ import socket
 from dataclasses import dataclass
 from pathlib import Path
 
-from archlab.errors import UserError
-from archlab.incluster import EndpointSlices, Pod
+from archlab.errors import RefusedError, UserError
+from archlab.incluster import EndpointSlices, Pod, Services
 from archlab.settings import LabFolder
+from archlab.spec.access import PLATFORM_TEAM
 from archlab.spec.plan import Plan, Role, Unit
 
 CONTROL, REGISTRY = "control", "registry"
@@ -104,13 +105,24 @@ def replicas(folder: LabFolder, plan: Plan) -> list[Replica]:
 
     Raises:
         UnavailableError: the cluster does not say which.
+        RefusedError: it may not say so.
     """
     servers = [unit for unit in plan.units if unit.role is Role.SERVER]
     port = os.environ.get(REPLICAS)
     if not port:
         return [_on_socket(folder, unit, index) for unit in servers for index in range(unit.replicas)]
-    found, _ = EndpointSlices().services()
-    return [_on_host(unit, pod, int(port)) for unit in servers for pod in found.get(unit.name, ())]
+    found = {team: _ready(team) for team in dict.fromkeys(unit.team for unit in servers)}
+    return [_on_host(unit, pod, int(port)) for unit in servers for pod in found[unit.team].get(unit.name, ())]
+
+
+def _ready(team: str) -> Services:
+    """Pods that answer in a team's namespace; none while that is being made or taken away."""
+    try:
+        return EndpointSlices(team).services()[0]
+    except RefusedError:
+        if team == PLATFORM_TEAM:
+            raise
+        return {}
 
 
 def _on_socket(folder: LabFolder, unit: Unit, index: int) -> Replica:

@@ -18,7 +18,11 @@ from archlab.spec.scenario import User
 
 AUDIENCE = "archlab"
 LIFETIME_S = 12 * 3600
-PLATFORM = User(name="platform", team="platform", roles=("operator",))
+LONGEST_S = 31 * 24 * 3600
+"""No token that a lab makes is good for longer; one that seems to be is of a clock that was far ahead."""
+RECORDER = "recorder"
+"""Role of the platform alone: what it reports is believed: a decision, a finished batch run, a snapshot, a tick."""
+PLATFORM = User(name="platform", team="platform", roles=("operator", RECORDER))
 """The identity of the platform's own processes."""
 
 
@@ -105,7 +109,7 @@ class Verifier:
         """Who the token speaks for.
 
         Raises:
-            TokenError: it is malformed, expired, for another lab or wrongly signed.
+            TokenError: it is malformed, expired, for another lab, wrongly signed or good for longer than any we make.
         """
         try:
             claims = jwt.decode(
@@ -114,7 +118,9 @@ class Verifier:
                 algorithms=["ES256"],
                 audience=AUDIENCE,
                 issuer=self._issuer,
-                options={"require": ["exp", "sub", "team"]},
+                # Envoy, which is asked first, does not look at `iat` either (RFC 7519: for information); a clock that
+                # was set back would have it refuse every token. How long one may still be good is bounded below.
+                options={"require": ["exp", "sub", "team"], "verify_iat": False},
             )
         except jwt.ExpiredSignatureError:
             raise TokenError(
@@ -122,6 +128,8 @@ class Verifier:
             ) from None
         except jwt.PyJWTError as error:
             raise TokenError(f"The token is not valid for this lab: {error}.", "Get one with: archlab token") from None
+        if claims["exp"] > time.time() + LONGEST_S:
+            raise TokenError("The token is from a clock that was far ahead.", "Get another with: archlab token")
         return Subject(user=claims["sub"], team=claims["team"], roles=tuple(str(claims.get("scope", "")).split()))
 
 

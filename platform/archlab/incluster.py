@@ -1,5 +1,6 @@
 """What pods ask of the Kubernetes API: which pods answer for a service; control also how many a Deployment should have.
 
+A lab's pods are in one namespace, and those of a team with servers of its own in `<namespace>-<team>`.
 The API's own objects and the service account's files are all it takes; the client library (126 MB) stays out of pods.
 DNS would not do: resolvers keep answers for seconds, and a replica that is gone must get no request.
 """
@@ -16,7 +17,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
-from archlab.errors import UnavailableError
+from archlab.errors import RefusedError, UnavailableError
+from archlab.spec.access import PLATFORM_TEAM
 
 ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 SERVICE = "kubernetes.io/service-name"
@@ -45,11 +47,14 @@ def _port() -> int:
 
 @dataclass(slots=True)
 class EndpointSlices:
-    """The EndpointSlices of the pod's own namespace (discovery.k8s.io/v1).
+    """The EndpointSlices of one of the lab's namespaces (discovery.k8s.io/v1).
 
-    Every method raises UnavailableError when the API does not answer.
+    Every method raises UnavailableError when the API does not answer, and RefusedError when it refuses: a team's
+    namespace is not there yet, or no longer.
     """
 
+    team: str = PLATFORM_TEAM
+    """Whose namespace; the platform's is the pod's own."""
     account: Path = ACCOUNT
     host: str = field(default_factory=_host)
     port: int = field(default_factory=_port)
@@ -69,14 +74,14 @@ class EndpointSlices:
 
     def _open(self, query: Mapping[str, str], timeout_s: float) -> http.client.HTTPSConnection:
         connection = _connection(self.account, self.host, self.port, timeout_s)
-        path = f"/apis/discovery.k8s.io/v1/namespaces/{_namespace(self.account)}/endpointslices"
+        path = f"/apis/discovery.k8s.io/v1/namespaces/{_namespace(self.account, self.team)}/endpointslices"
         connection.request("GET", f"{path}?{urlencode(query)}", headers=_headers(self.account))
         return connection
 
 
 @dataclass(slots=True)
 class Deployments:
-    """The `scale` subresource of Deployments of the pod's own namespace (apps/v1).
+    """The `scale` subresource of Deployments of the lab's namespaces (apps/v1).
 
     Every method raises UnavailableError when the API does not answer, or refuses.
     """
@@ -85,17 +90,17 @@ class Deployments:
     host: str = field(default_factory=_host)
     port: int = field(default_factory=_port)
 
-    def replicas(self, name: str) -> int:
-        """How many a Deployment should have."""
-        return int(self._scale("GET", name, None)["spec"].get("replicas", 0))
+    def replicas(self, name: str, team: str) -> int:
+        """How many a team's Deployment should have."""
+        return int(self._scale("GET", name, team, None)["spec"].get("replicas", 0))
 
-    def set_replicas(self, name: str, count: int) -> None:
+    def set_replicas(self, name: str, team: str, count: int) -> None:
         """Let it have so many."""
-        self._scale("PATCH", name, {"spec": {"replicas": count}})
+        self._scale("PATCH", name, team, {"spec": {"replicas": count}})
 
-    def _scale(self, method: str, name: str, body: Any) -> dict[str, Any]:
+    def _scale(self, method: str, name: str, team: str, body: Any) -> dict[str, Any]:
         connection = _connection(self.account, self.host, self.port, TIMEOUT_S)
-        path = f"/apis/apps/v1/namespaces/{_namespace(self.account)}/deployments/{name}/scale"
+        path = f"/apis/apps/v1/namespaces/{_namespace(self.account, team)}/deployments/{name}/scale"
         headers = {**_headers(self.account), "Content-Type": "application/merge-patch+json"}
         try:
             connection.request(method, path, None if body is None else json.dumps(body), headers)
@@ -115,8 +120,9 @@ def _connection(account: Path, host: str, port: int, timeout_s: float) -> http.c
     return http.client.HTTPSConnection(host, port, timeout=timeout_s, context=context)
 
 
-def _namespace(account: Path) -> str:
-    return (account / "namespace").read_text().strip()
+def _namespace(account: Path, team: str) -> str:
+    own = (account / "namespace").read_text().strip()
+    return own if team == PLATFORM_TEAM else f"{own}-{team}"
 
 
 def _headers(account: Path) -> dict[str, str]:
@@ -139,7 +145,9 @@ class _Answer:
         except (OSError, http.client.HTTPException) as error:
             raise UnavailableError(f"The Kubernetes API does not answer: {error}.") from None
         if answer.status != http.HTTPStatus.OK:
-            raise UnavailableError(f"The Kubernetes API answers {answer.status} to a list of endpoint slices.")
+            kind = RefusedError if answer.status in (403, 404) else UnavailableError
+            whose = self.slices.team
+            raise kind(f"The Kubernetes API answers {answer.status} to a list of endpoint slices of {whose}.")
         return answer
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:

@@ -180,6 +180,11 @@ class LabFolder:
         return self.root / "outages"
 
     @property
+    def regions(self) -> Path:
+        """What regions keep: a folder for each, archives outside both, and where the pair stands."""
+        return self.root / "regions"
+
+    @property
     def start(self) -> Path:
         """The state right after seeding."""
         return self.root / "start"

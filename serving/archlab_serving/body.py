@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import zlib
 from collections.abc import Coroutine, Generator, Mapping
 from functools import lru_cache
@@ -49,6 +50,23 @@ async def read(headers: Mapping[bytes, bytes], receive: Receive, limit: int, tim
             return await _in_time(_rest(received.value, receive, limit), timeout_s)
         receiving = _Resumed(receiving, waiting)
     return await _in_time(_rest(receiving, receive, limit), timeout_s)
+
+
+async def discard(receive: Receive, limit: int, timeout_s: float) -> bool:
+    """Reads on to the body's end and keeps nothing; whether it came there, by `limit` bytes and in time.
+
+    A proxy that is answered before it has sent the whole body ends the connection, and its caller's with it.
+    """
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(timeout_s):
+            while limit >= 0:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    return False
+                if _is_last(message):
+                    return True
+                limit -= len(message.get("body", b""))
+    return False
 
 
 def unpack(body: bytes, encoding: bytes, limit: int) -> bytes:

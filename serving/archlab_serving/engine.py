@@ -6,7 +6,7 @@ import itertools
 import logging
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from archlab_features.reader import Snapshot
 
 from . import tensors
-from .errors import BadRequestError, ServingError, UnavailableError
+from .errors import BadRequestError, ServingError, TooManyRequestsError, UnavailableError
 from .execution import Execution
 from .features import Inputs, assemble, row_count
 from .feed import Release
@@ -22,9 +22,11 @@ from .metering import Call
 from .metrics import Metrics, ModelMetrics
 from .prediction_log import PredictionLog, Record
 from .protocol.messages import Answer, InferRequest, Output, Parameter
+from .query import Query, deadline
 from .repository import ServedModel
 from .runtime import INPUT, PREDICTION, Matrix, OnnxModel, Table
 from .settings import Settings
+from .shares import Share, Shares
 from .watcher import Watcher
 
 logger = logging.getLogger("archlab_serving")
@@ -35,30 +37,13 @@ _NO_KEYS: Keys = {}
 _NOTHING = np.empty(0, dtype=np.float32)
 
 
-class Query(NamedTuple):
-    """What a request says beside its tensors."""
-
-    model: str
-    version: str = ""
-    """Empty asks for the champion."""
-    request_id: str = ""
-    """Used when the request itself brings no id."""
-    shadow: bool = False
-    """A mirrored request: nobody waits for the answer."""
-    min_feed: int = -1
-    min_snapshot: int = -1
-    deadline: float = 0.0
-    """When the caller stops waiting, by the monotonic clock in seconds; 0 is never."""
-    gone: Callable[[], bool] | None = None
-    """Whether the caller has hung up; asked before queued work begins."""
-
-
 class Engine:
     """What every endpoint asks."""
 
     def __init__(self, settings: Settings, watcher: Watcher, metrics: Metrics, log: PredictionLog) -> None:
         self._settings = settings
         self._watcher = watcher
+        self.shares: Shares = watcher.shares
         self._log = log
         self._execution = Execution(settings)
         self._unknown = ModelMetrics(metrics, "-", "-", "-")
@@ -83,6 +68,33 @@ class Engine:
     def leave(self) -> None:
         """Counts a request out that `admit` let in."""
         self._execution.places.taken -= 1
+
+    async def let_in(self, share: Share | None) -> None:
+        """Counts a request in once its team has a place for it; `let_out` counts it out.
+
+        Raises:
+            TooManyRequestsError: the team's share is used up.
+            UnavailableError: as `admit`.
+        """
+        if share is None:
+            self.admit()
+            return
+        try:
+            await share.enter()
+        except TooManyRequestsError as error:
+            self.refuse(error)
+            raise
+        try:
+            self.admit()
+        except UnavailableError:
+            share.give_back()
+            raise
+
+    def let_out(self, share: Share | None) -> None:
+        """Counts a request out, and its team's place."""
+        self.leave()
+        if share is not None:
+            share.leave()
 
     def refuse(self, error: ServingError) -> None:
         """Counts a request that could not be read."""
@@ -306,6 +318,9 @@ class Engine:
         if request.outputs:
             tensors.check_outputs(request, (PREDICTION,))
         binding = served.binding(self._watcher.snapshot)
+        if binding.absent:
+            where = f"region {self._settings.region}"
+            raise UnavailableError(f"features of {served.release.model} have not arrived in {where}: {binding.absent}")
         inputs = assemble(binding, request.inputs, self._settings.max_rows)
         if inputs.as_of:
             parameters["features_as_of"] = inputs.as_of
@@ -364,23 +379,6 @@ class Engine:
 def _provenance(release: Release, snapshot: int) -> dict[str, Parameter]:
     """What every answer says of where it comes from."""
     return {"model_version": release.version, "release": release.id, "snapshot": snapshot}
-
-
-def deadline(query: Query, request: InferRequest) -> float:
-    """When the caller stops waiting: the earlier of what the transport says and the request's parameter `timeout`.
-
-    `timeout` is in microseconds, as in Triton's schedule policy extension; 0 is none.
-
-    Raises:
-        BadRequestError: `timeout` is no whole number.
-    """
-    timeout_us = request.parameters.get("timeout")
-    if timeout_us is None or timeout_us == 0:
-        return query.deadline
-    if type(timeout_us) is not int or timeout_us < 0:
-        raise BadRequestError(f"parameter 'timeout' is {timeout_us!r}; whole microseconds are needed")
-    until = time.monotonic() + timeout_us / 1e6
-    return min(until, query.deadline) if query.deadline else until
 
 
 def _look_up(

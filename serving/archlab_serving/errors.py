@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+QUOTA_RETRY_S = 3600
+"""A quota is for a day; real seconds say little about the business clock."""
+
 
 class ServingError(Exception):
     """A request that can't be answered; the message goes to the caller."""
@@ -70,6 +73,13 @@ class TooManyRequestsError(ServingError):
     def __init__(self, message: str, retry_after_s: int) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
+
+
+class QuotaError(TooManyRequestsError):
+    """The team has asked as often as it may for now; asking again at once is no use."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, QUOTA_RETRY_S)
 
 
 class CallerGoneError(ServingError):

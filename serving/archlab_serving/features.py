@@ -49,6 +49,8 @@ class Binding:
     """Oldest materialisation of all views; empty without views."""
     missing: str
     """Views, or `view.column`, that the release needs and the snapshot lacks, comma-separated."""
+    absent: str
+    """Of those the views that exist and whose file is not here, comma-separated: in a region."""
 
 
 class Inputs(NamedTuple):
@@ -83,6 +85,7 @@ def bind(release: Release, snapshot: Snapshot) -> Binding:
         looked_up=frozenset().union(*(view.names for view in bound)),
         as_of=_oldest(bound),
         missing=",".join(missing),
+        absent=",".join(name for name in missing if name in snapshot.absent),
     )
 
 

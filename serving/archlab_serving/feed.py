@@ -81,6 +81,10 @@ class Feed:
     releases: tuple[Release, ...]
     entries: Mapping[bytes, Release] = field(default_factory=dict)
     """The releases by a digest of the entry that each was read from."""
+    shares: Mapping[str, int] = field(default_factory=dict)
+    """Places by team, of those that have a share of the pool."""
+    closed: Mapping[str, str] = field(default_factory=dict)
+    """Teams whose callers are not answered for now, and what they are told."""
 
 
 NO_FEED = Feed(-1, ())
@@ -103,7 +107,8 @@ def read_feed(path: Path, pool: str, previous: Feed = NO_FEED) -> Feed:
         entries = {_digest(entry): entry for entry in document["releases"] if entry["pool"] == pool}
         known = previous.entries
         releases = {digest: known.get(digest) or _release(entry) for digest, entry in entries.items()}
-        return Feed(int(document["sequence"]), tuple(releases.values()), releases)
+        held, closed = _shares(document, pool), _closed(document)
+        return Feed(int(document["sequence"]), tuple(releases.values()), releases, held, closed)
     except KeyError as error:
         raise FeedError(f"{path}: field {error} is missing") from error
     except (TypeError, ValueError) as error:
@@ -147,8 +152,14 @@ def verify(release: Release, key: Ed25519PublicKey) -> None:
         )
 
 
-def read_blob(folder: Path, release: Release, max_bytes: int) -> bytes:
+def read_blob(folder: Path, release: Release, max_bytes: int, region: str = "") -> bytes:
     """The release's file, once its digest is right.
+
+    Args:
+        folder: the feed's.
+        release: whose.
+        max_bytes: as much is read.
+        region: whose copy this is, where files are copied between regions.
 
     Raises:
         RefusedReleaseError: the file is outside the feed's folder, missing, too large, or another one.
@@ -160,6 +171,8 @@ def read_blob(folder: Path, release: Release, max_bytes: int) -> bytes:
         _check_size(path, max_bytes)
         data = path.read_bytes()
     except OSError as error:
+        if region and isinstance(error, FileNotFoundError):
+            raise RefusedReleaseError("unreadable", f"its file has not arrived in region {region}") from error
         raise RefusedReleaseError("unreadable", f"{path}: {error.strerror or error}") from error
     found = hashlib.sha256(data).hexdigest()
     if found != release.sha256:
@@ -175,6 +188,17 @@ def _check_size(path: Path, max_bytes: int) -> None:
         raise RefusedReleaseError(
             "size", f"{path} has {status.st_size} bytes; ARCHLAB_SERVING_MAX_MODEL_BYTES allows {max_bytes}"
         )
+
+
+def _shares(document: Mapping[str, Any], pool: str) -> dict[str, int]:
+    shares = document.get("shares", {}).get(pool, {})
+    if any(type(places) is not int or places < 1 for places in shares.values()):
+        raise ValueError(f"a share of {pool} is not a whole number of places: {shares!r}")
+    return {str(team): places for team, places in shares.items()}
+
+
+def _closed(document: Mapping[str, Any]) -> dict[str, str]:
+    return {str(team): _text(document["closed"], team) for team in document.get("closed", {})}
 
 
 def _digest(entry: object) -> bytes:

@@ -42,7 +42,7 @@ def read(release: Release, settings: Settings) -> Contents:
             elsewhere, or declares tensors that it has no bytes for.
     """
     started = time.monotonic()
-    data = read_blob(settings.feed.parent, release, settings.max_model_bytes)
+    data = read_blob(settings.feed.parent, release, settings.max_model_bytes, settings.region)
     if release.kind == "table":
         need_bytes = _TABLE_FACTOR * len(data)
     else:

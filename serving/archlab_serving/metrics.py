@@ -61,6 +61,10 @@ class Metrics:
         )
         self.log_dropped = self._counter("archlab_prediction_log_dropped", "Prediction records given up")
         self.log_errors = self._counter("archlab_prediction_log_errors", "Writes of the prediction log that failed")
+        self.share_refusals = self._counter(
+            "archlab_share_refused", "Requests beyond their team's share of the server's places", ("team",)
+        )
+        self.share_places = self._gauge("archlab_share_places", "Places that a team's requests may take", ("team",))
         self.in_flight = self._gauge("archlab_inference_in_flight", "Requests being answered")
         info = self._gauge("archlab_server_info", "Who this is", ("unit", "replica", "pool", "runtime"))
         info.labels(settings.unit, settings.replica, settings.pool, runtime).set(1)

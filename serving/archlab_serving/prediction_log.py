@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import threading
 from collections import deque
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -73,6 +74,7 @@ class PredictionLog:
         self._pending: deque[Record] = deque()
         self._capacity = capacity
         self._failing = False
+        self._writing = threading.Lock()
 
     def append(self, record: Record) -> None:
         """Takes a record; never waits."""
@@ -89,12 +91,16 @@ class PredictionLog:
         return len(self._pending)
 
     def flush(self) -> None:
-        """Writes what is pending; on failure it stays pending, and the next flush tries again."""
+        """Writes what is pending; on failure it stays pending, and the next flush tries again.
+
+        Returns when what another thread had begun to write is in the file too: the last flush has to wait for that.
+        """
         if self._path is None:
             return
-        left = len(self._pending)
-        while left > 0 and self._write(self._path, min(left, SLICE)):
-            left -= SLICE
+        with self._writing:
+            left = len(self._pending)
+            while left > 0 and self._write(self._path, min(left, SLICE)):
+                left -= SLICE
 
     def _write(self, path: Path, count: int) -> bool:
         batch = [self._pending.popleft() for _ in range(count)]

@@ -9,12 +9,14 @@ from functools import partial
 import orjson
 from starlette.types import Receive, Scope, Send
 
-from .body import PACK_FROM_BYTES, ClientGoneError, pack, read, unpack
-from .engine import Engine, Query
+from .body import PACK_FROM_BYTES, ClientGoneError, discard, pack, read, unpack
+from .engine import Engine
 from .errors import BadRequestError, ServingError
 from .protocol.messages import Answer, InferRequest
 from .protocol.rest import HEADER_LENGTH, format_response, parse_request
+from .query import Query
 from .settings import Settings
+from .shares import TEAM
 
 Headers = Mapping[bytes, bytes]
 Response = tuple[int, list[tuple[bytes, bytes]], bytes]
@@ -40,18 +42,19 @@ class Endpoint:
 
     async def serve(self, scope: Scope, receive: Receive, send: Send, model: str, version: str) -> None:
         """Reads the request, answers it, never raises."""
+        headers: dict[bytes, bytes] = dict(scope["headers"])
+        share = self._engine.shares.of(headers.get(TEAM))
         try:
-            self._engine.admit()
+            await self._engine.let_in(share)
         except ServingError as error:
-            await send_response(send, error_response(error))
+            await send_response(send, await self._refused(error, headers, receive))
             return
         try:
-            headers: dict[bytes, bytes] = dict(scope["headers"])
             await send_response(send, await self._respond(headers, receive, model, version))
         except ClientGoneError:
             pass
         finally:
-            self._engine.leave()
+            self._engine.let_out(share)
 
     def at_once(self, headers: Headers, body: bytes, model: str, version: str) -> Response | None:
         """The answer to a request that is here as a whole, where nothing has to be waited for; otherwise None.
@@ -62,6 +65,23 @@ class Endpoint:
             return None
         if len(body) > PACK_FROM_BYTES and b"accept-encoding" in headers:
             return None
+        share = self._engine.shares.of(headers.get(TEAM))
+        if share is None:
+            return self._answered(headers, body, model, version)
+        try:
+            if not share.take():
+                return None
+        except ServingError as error:
+            self._engine.refuse(error)
+            return error_response(error)
+        response = self._answered(headers, body, model, version)
+        if response is None:
+            share.give_back()
+        else:
+            share.leave()
+        return response
+
+    def _answered(self, headers: Headers, body: bytes, model: str, version: str) -> Response | None:
         engine = self._engine
         try:
             engine.admit()
@@ -74,6 +94,13 @@ class Endpoint:
             return error_response(error)
         finally:
             engine.leave()
+
+    async def _refused(self, error: ServingError, headers: Headers, receive: Receive) -> Response:
+        """What a request is told that is not let in; whoever asks first whether to send its body need not send it."""
+        settings, response = self._settings, error_response(error)
+        if b"expect" in headers or not await discard(receive, settings.max_body_bytes, settings.body_timeout_s):
+            response[1].append(_CLOSE)
+        return response
 
     async def _respond(self, headers: Headers, receive: Receive, model: str, version: str) -> Response:
         limit = self._settings.max_body_bytes

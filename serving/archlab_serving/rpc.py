@@ -21,12 +21,14 @@ from open_inference.grpc import protocol as pb
 
 from . import operators
 from .about import About
-from .engine import Engine, Query
+from .engine import Engine
 from .errors import BadRequestError, ConfigurationError, ServingError, UnavailableError, UnknownModelError
 from .protocol import grpc_extensions as ext
 from .protocol.grpc import decode, format_response, model_metadata, parse_request, server_metadata
 from .protocol.messages import Answer, InferRequest
+from .query import Query
 from .settings import Settings
+from .shares import TEAM, Share
 from .watcher import Watcher
 
 logger = logging.getLogger("archlab_serving")
@@ -158,19 +160,27 @@ class _Inference:
         await asyncio.gather(*self._working, return_exceptions=True)
 
     async def _infer(self, raw: bytes, context: Context) -> bytes:
-        self._engine.admit()
+        share = self._share(context)
+        await self._engine.let_in(share)
         # A call that is cancelled doesn't cancel the work: others may wait for the same file or batch.
-        work = asyncio.ensure_future(self._answer(raw, context, _hung_up()))
+        work = asyncio.ensure_future(self._answer(raw, context, _hung_up(), share))
         self._working.add(work)
         work.add_done_callback(self._working.discard)
         return await asyncio.shield(work)
 
-    async def _answer(self, raw: bytes, context: Context, gone: Callable[[], bool]) -> bytes:
+    def _share(self, context: Context) -> Share | None:
+        shares = self._engine.shares
+        if not shares:
+            return None
+        team = _text(_metadata(context), TEAM.decode())
+        return shares.of(team.encode() if team is not None else None)
+
+    async def _answer(self, raw: bytes, context: Context, gone: Callable[[], bool], share: Share | None) -> bytes:
         try:
             message, query = self._read(raw, context, gone)
             return await self._engine.infer(query, lambda: parse_request(message), partial(_ok, context))
         finally:
-            self._engine.leave()
+            self._engine.let_out(share)
 
     def _read(self, raw: bytes, context: Context, gone: Callable[[], bool]) -> tuple[pb.ModelInferRequest, Query]:
         try:

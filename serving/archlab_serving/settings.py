@@ -38,6 +38,8 @@ class Settings:
     """File with the replica's devices and what is on them."""
     grpc: str = ""
     """Where gRPC is spoken too: `unix:/path` or `host:port`; empty is nowhere."""
+    region: str = ""
+    """The server's, where files are copied between regions; empty elsewhere."""
     threads: int = 1
     """ONNX Runtime's intra-op threads."""
     workers: int = 2
@@ -91,6 +93,7 @@ class Settings:
             prediction_log=_path(environment, "PREDICTION_LOG"),
             devices=_path(environment, "DEVICES"),
             grpc=environment.get(f"{PREFIX}GRPC", ""),
+            region=environment.get(f"{PREFIX}REGION", ""),
             loading=_choice(environment, "LOADING", _LOADING),
             batching=_choice(environment, "BATCHING", _SWITCH),
             pinned=frozenset(environment.get(f"{PREFIX}PINNED", "").replace(",", " ").split()),

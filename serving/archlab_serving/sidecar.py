@@ -18,13 +18,13 @@ the standard library is used: it stands beside every replica. While control is a
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import logging
 import os
 import signal
 import threading
+import time
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -40,6 +40,8 @@ WAIT_S = 20
 ANSWER_S = 40.0
 RETRY_S = 0.5
 SHIP_EVERY_S = 0.3
+LAST_S = 25.0
+"""How long a pod that ends tries to hand on its last lines; what the pod's grace period leaves, as a rule."""
 PIECE_BYTES = 4 << 20
 ROTATE_BYTES = 16 << 20
 """A prediction log of this length is begun anew; the old one goes when control has it."""
@@ -243,7 +245,7 @@ def run(settings: Settings, stop: threading.Event) -> None:
         thread.start()
     stop.wait()
     for thread in threads[1:]:
-        thread.join(ANSWER_S)
+        thread.join(LAST_S + ANSWER_S)
 
 
 def _mirror(mirror: Mirror, stop: threading.Event) -> None:
@@ -260,15 +262,23 @@ def _mirror(mirror: Mirror, stop: threading.Event) -> None:
 
 
 def _ship(shipper: Shipper, stop: threading.Event) -> None:
-    last = False
+    """Hand on what is logged; after the server's end until control has all of it, or time is up."""
+    until = None
     while True:
-        more = False
-        with contextlib.suppress(OSError, ValueError, KeyError):
-            more = shipper.ship()
-        if not more and last:
-            return
-        last = stop.is_set()
-        if not more:
+        if until is None and stop.is_set():
+            until = time.monotonic() + LAST_S
+        try:
+            more, failure = shipper.ship(), ""
+        except (OSError, ValueError, KeyError) as error:
+            more, failure = False, str(error)
+        if until is not None and not more:
+            if not failure:
+                return
+            if time.monotonic() > until:
+                logger.warning("sync: what was predicted last is lost, control does not take it: %s", failure)
+                return
+            time.sleep(SHIP_EVERY_S)
+        elif not more:
             stop.wait(SHIP_EVERY_S)
 
 

@@ -17,6 +17,7 @@ from .metrics import Metrics
 from .repository import Checked, Loaded, Loader, ServedModel
 from .residency import Residency
 from .settings import Settings
+from .shares import Shares
 
 logger = logging.getLogger("archlab_serving")
 
@@ -36,6 +37,7 @@ class Watcher:
         self._settings = settings
         self._metrics = metrics
         self.residency = Residency(settings, metrics)
+        self.shares = Shares(metrics)
         self._feed = NO_FEED
         self._loader = Loader(settings, metrics, self.residency)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="feed-reader")
@@ -109,6 +111,7 @@ class Watcher:
                 self._metrics.feed_errors.inc()
                 logger.warning("feed not taken, what is loaded keeps serving: %s", error)
             else:
+                self.shares.set(self._feed.shares, self._feed.closed)
                 self._switch(await self._loader.load(checked, self.loaded))
             self._feed_stamp = stamp
 

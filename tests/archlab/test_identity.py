@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+import time
 from pathlib import Path
 
 import jwt
@@ -30,6 +31,27 @@ def test_a_token_names_its_user_team_and_roles(folder: LabFolder) -> None:
 def test_an_expired_token_is_refused_and_says_so(folder: LabFolder) -> None:
     with pytest.raises(identity.TokenError, match="expired"):
         identity.Verifier(folder).subject(identity.mint(folder, USER, lifetime_s=-10))
+
+
+def test_a_clock_that_was_set_back_since_makes_no_token_bad(folder: LabFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = time.time()
+    with monkeypatch.context() as ahead:
+        ahead.setattr(time, "time", lambda: now + 3_600)
+        token = identity.mint(folder, USER)
+    assert identity.Verifier(folder).subject(token).user == "learner"
+
+
+def test_a_token_is_not_good_for_years_because_a_clock_was_years_ahead(
+    folder: LabFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = time.time()
+    with monkeypatch.context() as ahead:
+        ahead.setattr(time, "time", lambda: now + 365 * 86_400)
+        token = identity.mint(folder, USER)
+    with pytest.raises(identity.TokenError, match="far ahead"):
+        identity.Verifier(folder).subject(token)
+    month = identity.mint(folder, USER, lifetime_s=30 * 86_400)
+    assert identity.Verifier(folder).subject(month).user == "learner"
 
 
 def test_another_labs_token_is_refused(folder: LabFolder, tmp_path: Path) -> None:

@@ -158,10 +158,18 @@ class Lab:
         statement = json.dumps({"table_keys": [], **covered}, sort_keys=True, separators=(",", ":"))
         return base64.b64encode(self.key.sign(statement.encode())).decode()
 
-    def publish(self, *releases: Mapping[str, Any]) -> int:
+    def publish(
+        self,
+        *releases: Mapping[str, Any],
+        shares: Mapping[str, Any] | None = None,
+        closed: Mapping[str, str] | None = None,
+    ) -> int:
         """Writes the feed; returns its sequence."""
         self.sequence += 1
-        document = {"format": "archlab/release-feed/v1", "sequence": self.sequence, "releases": releases}
+        document: dict[str, Any] = {"format": "archlab/release-feed/v1", "sequence": self.sequence}
+        document |= (
+            {"releases": releases} | ({"shares": shares} if shares else {}) | ({"closed": closed} if closed else {})
+        )
         write_json(self.feed, document)
         return self.sequence
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import signal
 import socket
 import zlib
@@ -82,6 +83,27 @@ def test_an_answer_says_where_it_comes_from(server: RunningServer) -> None:
         },
         "outputs": [{"name": "prediction", "datatype": "FP32", "shape": [1, 1], "data": [8221.0]}],
     }
+
+
+def test_what_has_not_arrived_in_a_region_is_not_answered_and_says_so(lab: Lab, launch: Launcher) -> None:
+    first, second = lab.onnx("1"), lab.onnx("2", bias=7, role="challenger")
+    (lab.feed.parent / second["path"]).rename(lab.root / "elsewhere")
+    lab.publish(first, second)
+    lab.snapshot(3, weather=WEATHER)
+    manifest = json.loads(lab.snapshots.read_bytes())
+    lab.snapshots.write_text(json.dumps({**manifest, "absent": ["carrier"]}))
+    client = launch.start(extra={"ARCHLAB_SERVING_REGION": "west"}).client
+    asked = body(distance=[1.0], hour=[2.0], origin=["JFK"], carrier=["AA"])
+    lacking = client.post(INFER, json=asked)
+    assert lacking.status_code == 503
+    assert lacking.json()["error"] == "features of delay have not arrived in region west: carrier"
+    refused = client.post("/v2/models/delay/versions/2/infer", json=asked)
+    assert refused.status_code == 503
+    assert "delay:2 was refused (unreadable): its file has not arrived in region west" in refused.json()["error"]
+    lab.snapshot(4, weather=WEATHER, carrier=CARRIER)
+    (lab.root / "elsewhere").rename(lab.feed.parent / second["path"])
+    wait_for(lambda: client.post(INFER, json=asked).status_code == 200, "the view")
+    wait_for(lambda: client.post("/v2/models/delay/versions/2/infer", json=asked).status_code == 200, "the weights")
 
 
 def test_path_and_header_pick_a_version(server: RunningServer) -> None:

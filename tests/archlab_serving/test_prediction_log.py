@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import shutil
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ import orjson
 import pytest
 from tests.archlab_serving.conftest import Lab
 
+from archlab_serving import prediction_log
 from archlab_serving.metrics import Metrics
 from archlab_serving.prediction_log import SLICE, PredictionLog, Record
 
@@ -68,6 +70,29 @@ def test_many_are_written_in_slices_and_in_order(tmp_path: Path, metrics: Metric
     log.flush()
     assert ids(tmp_path / "log.jsonl") == [f"r{number}" for number in range(3 * SLICE + 1)]
     assert log.pending == 0
+
+
+def test_the_last_flush_waits_for_the_one_under_way(
+    tmp_path: Path, metrics: Metrics, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    def slowly(path: Path, data: bytes) -> None:
+        begun.set()
+        assert go_on.wait(30)
+        path.write_bytes(data)
+
+    monkeypatch.setattr(prediction_log, "_append", slowly)
+    path = tmp_path / "server-0.jsonl"
+    log = PredictionLog(path, metrics)
+    log.append(record(1))
+    first = threading.Thread(target=log.flush)
+    first.start()
+    assert begun.wait(30)
+    threading.Timer(0.2, go_on.set).start()
+    log.flush()
+    assert ids(path) == ["r1"]
+    first.join()
 
 
 def test_a_removed_folder_is_made_again(tmp_path: Path, metrics: Metrics) -> None:

@@ -24,7 +24,7 @@ from harness import ARCHLAB, Cli
 
 pytestmark = pytest.mark.lab
 
-PATIENCE_S = 60.0
+PATIENCE_S = 180.0
 THRIFTY = Overrides(
     models={
         "flight-time": ModelOverride(mode=Mode.BATCH),
@@ -44,6 +44,7 @@ def _left_behind(lab: Lab) -> list[Any]:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_a_killed_measurement_leaves_nothing_that_hinders_the_next(cli: Cli, lab: Lab) -> None:
     before = _pids(lab)
     command = [ARCHLAB, "doctor", "--calibrate", "--lab", lab.name]
@@ -54,8 +55,8 @@ def test_a_killed_measurement_leaves_nothing_that_hinders_the_next(cli: Cli, lab
         assert process.poll() is None, "the command ended before it was killed"
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
-    taken = cli.json("doctor", "--calibrate", "--lab", lab.name)["calibration"]
-    assert taken["requests_per_s"]["low"] > 0
+    taken = cli.json("doctor", "--calibrate", "--lab", lab.name, timeout_s=400)["calibration"]
+    assert taken["requests_per_s"]["value"] > 0
     assert _left_behind(lab) == []
     assert _pids(lab) == before
 

@@ -7,6 +7,7 @@ import threading
 import time
 import urllib.request
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,8 @@ import pytest
 from archlab.lab import Lab
 from archlab.lab.asking import example
 from archlab.lab.facts import versions_of
-from archlab.lab.work import mlflow_environment, run_job
+from archlab.lab.work import clock, mlflow_environment, run_job
+from archlab.spec.airline import Tick
 from archlab.spec.job import Job
 from harness import Cli
 
@@ -98,6 +100,73 @@ def test_a_deleted_version_leaves_nothing_but_its_tombstone(cli: Cli, lab: Lab, 
     cli.ok("audit", "evidence", "deletion", "--out", str(tmp_path / "after"))
     after = json.loads((tmp_path / "after" / "evidence.json").read_text())
     assert (after["verdict"], after["findings"][-1]["digest"]) == ("operated", digest)
+
+
+def pass_days(lab: Lab, days: int) -> None:
+    """A stretch in which nothing arrives and nobody asks: control's clock moves on, by a tick like any other."""
+    start = clock(lab)
+    tick = Tick(start=start, end=start + timedelta(days=days), answers=(), labels=(), usage=(), digest="0" * 64)
+    lab.recorder.post("/ticks", tick.model_dump(mode="json"))
+
+
+def served(lab: Lab, model: str) -> set[str]:
+    return {r["version"] for r in lab.control.get("/releases")["releases"] if r["model"] == model}
+
+
+def evidence(cli: Cli, out: Path) -> tuple[str, list[str]]:
+    """The verdict on deletions, and what remains of the last one."""
+    cli.ok("audit", "evidence", "deletion", "--out", str(out))
+    found = json.loads((out / "evidence.json").read_text())
+    return found["verdict"], found["findings"][-1]["exceptions"] if found["findings"] else []
+
+
+def test_a_version_goes_the_whole_way_and_nothing_is_left_of_it(cli: Cli, fresh: Lab, tmp_path: Path) -> None:
+    """Candidate, challenger, champion, deprecated, retired, due, deleted; each step on record, each in its time."""
+    model, version = "missed-connection", "2"
+    arguments = ("--variant", "v2-leaky", model)
+    environment = mlflow_environment(fresh, fresh.declared.trainer)
+    run_job(fresh, Job(name="register-v2", module="archlab.pipelines.register", args=arguments, env=environment), quiet)
+    cli.ok("promote", model, version, "--alias", "challenger")
+    cli.ok("approve", model, version)
+    cli.ok("promote", model, version)
+    until(lambda: served(fresh, model) == {version}, "the new champion's release")
+    cli.ok("deprecate", model, version, "--sunset", "2013-12-10")
+    until(lambda: "sunset" in headers(fresh, model), "the header Sunset")
+    early = cli.run("retire", model, version, "--reason", "it reads the answer")
+    assert (early.returncode, "lifecycle/retired_after_sunset" in early.stderr) == (1, True)
+    pass_days(fresh, 9)
+    cli.ok("retire", model, version, "--reason", "it reads the answer")
+    until(lambda: served(fresh, model) == set(), "the end of its release")
+    asked = cli.run("predict", model)
+    assert asked.returncode == 1, asked.stdout
+    assert "lifecycle/allowed_moves" in cli.run("promote", model, version).stderr
+    cli.ok("rollback", model)
+    until(lambda: served(fresh, model) == {"1"}, "the former champion's release")
+    cli.ok("predict", model)
+
+    assert cli.json("retention", "due") == []
+    kept = cli.run("retention", "apply")
+    assert "nothing" in (kept.stdout + kept.stderr).lower()
+    pass_days(fresh, 31)
+    assert [(d["model"], d["version"]) for d in cli.json("retention", "due")] == [(model, version)]
+    fresh.registry().request("DELETE", "/model-versions/delete", {"name": model, "version": version})
+    verdict, remains = evidence(cli, tmp_path / "before")
+    assert (verdict, any("the artifact store has" in what for what in remains)) == ("exceptions", True)
+    cli.ok("retention", "apply")
+    assert evidence(cli, tmp_path / "after") == ("operated", [])
+    assert cli.json("retention", "due") == []
+    decided = [r["query"] for r in cli.json("policy", "decisions") if r["decision"]["allow"]]
+    way = [q["action"] for q in decided if (q["resource"]["name"], q["resource"]["version"]) == (model, version)]
+    steps = [
+        "promotion/challenger",
+        "promotion/champion",
+        "lifecycle/deprecate",
+        "lifecycle/retire",
+        "retention/delete",
+    ]
+    assert [action for action in way if action in steps] == steps
+    assert "whole" in cli.ok("policy", "verify")
+    cli.ok("reset")
 
 
 def quiet(_step: str, _detail: str) -> None:

@@ -37,6 +37,7 @@ def callers(lab: Lab, model: str, threads: int = 4) -> Iterator[Counter[object]]
             except (OSError, http.client.HTTPException) as error:
                 seen[repr(error)] += 1
                 connection.close()
+        connection.close()
 
     workers = [threading.Thread(target=ask) for _ in range(threads)]
     for worker in workers:

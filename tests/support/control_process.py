@@ -17,6 +17,7 @@ from archlab.settings import LabFolder
 from archlab.spec.airline import Answer, Label, Tick, Timeliness
 from archlab.spec.money import Basis, Resource, Usage, UsageKind
 from archlab.spec.scenario import User
+from archlab.targets.commands import LEAN
 
 VIEWER = User(name="eve", team="operations", roles=("viewer",))
 START_WITHIN_S = 60.0
@@ -33,7 +34,7 @@ class Control:
         socket = self.folder.socket("control")
         socket.unlink(missing_ok=True)
         command = [sys.executable, "-m", "uvicorn", "archlab.control.app:app", "--uds", str(socket), "--no-access-log"]
-        environment = {**os.environ, "ARCHLAB_LAB": str(self.folder.root)}
+        environment = {**os.environ, **LEAN, "ARCHLAB_LAB": str(self.folder.root)}
         with (self.folder.root / "control.log").open("ab") as log:
             self.process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
         deadline = time.monotonic() + START_WITHIN_S

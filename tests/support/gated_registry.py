@@ -25,11 +25,12 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from archlab.identity import Verifier, bearer, mint
-from archlab.policy import chain, exceptions, lifecycle
+from archlab.policy import chain, exceptions, lifecycle, traffic
 from archlab.registry import environment
 from archlab.settings import LabFolder
 from archlab.spec.policy import Decision, DecisionRecord, Query
 from archlab.spec.scenario import User
+from archlab.spec.traffic import Traffic
 
 START_TIMEOUT_S = 120
 BUSINESS_NOW = datetime(2013, 11, 6, 8, tzinfo=UTC)
@@ -56,6 +57,8 @@ class Control:
     """What its business clock shows; whoever moves it puts it back."""
     costs: dict[str, tuple[int, int]] = field(default_factory=dict)
     """By team: planned for 30 days and billed in the last 30, in nano-dollars; nothing for other teams."""
+    routed: dict[str, dict[str, int]] = field(default_factory=dict)
+    """By model: percent of the callers that the plan sends to a version."""
     _server: uvicorn.Server | None = None
     _thread: threading.Thread | None = None
 
@@ -67,6 +70,7 @@ class Control:
             Route("/exceptions", self._exceptions),
             Route("/lifecycle", self._lifecycle),
             Route("/budgets", self._budget),
+            Route("/traffic", self._traffic),
             Route("/releases/reconcile", self._reconcile, methods=["POST"]),
         ]
         config = uvicorn.Config(Starlette(routes=routes), uds=str(self.folder.socket("control")), log_level="warning")
@@ -112,6 +116,16 @@ class Control:
         found = lifecycle.from_records(self.records)
         model = request.query_params.get("model")
         return JSONResponse([one.model_dump(mode="json") for one in found if model in (None, one.model)])
+
+    async def _traffic(self, request: Request) -> JSONResponse:
+        model = request.query_params["model"]
+        about = [record for record in self.records if record.query.resource.name == model]
+        known = Traffic(
+            tenures=tuple(traffic.tenures(about)),
+            shares=tuple(traffic.shares(about)),
+            routed=self.routed.get(model, {}),
+        )
+        return JSONResponse(known.model_dump(mode="json"))
 
     async def _budget(self, request: Request) -> JSONResponse:
         planned, spent = self.costs.get(request.query_params["team"], (0, 0))

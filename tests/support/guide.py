@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 DOCS = Path(__file__).parents[2] / "docs"
-GUIDE, LABS = DOCS / "kubernetes.md", DOCS / "kubernetes-labs.md"
+GUIDE, LABS, STATE = (DOCS / f"{name}.md" for name in ("kubernetes", "kubernetes-labs", "kubernetes-state"))
 UP = "archlab up ten-models --target kube --port 30080 --gateway http://127.0.0.1:8080"
 """Ports of a kind or minikube cluster made by the guide."""
 STARTS = ("kubectl ", "helm ", "archlab ", "NODE=", "kind ", "minikube ")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import shutil
-import socket
 import subprocess
 import threading
 import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+from ports_for_tests import free_port
 
 OPA = shutil.which("opa")
 WITHOUT = "there is no opa program on PATH"
@@ -18,8 +19,7 @@ WITHOUT = "there is no opa program on PATH"
 @contextmanager
 def opa_server() -> Iterator[str]:
     """A server on a port of its own; its address."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     url = f"http://127.0.0.1:{port}"
     with running_opa(port):
         yield url

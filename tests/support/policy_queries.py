@@ -19,6 +19,8 @@ VERSION: dict[str, Any] = {
     "changed_since_approval": False,
     "approved_age_days": 1.0,
     "held_champion": False,
+    "serves": False,
+    "withdrawn": False,
     "state": "candidate",
     "metric": "auc",
     "value": 0.78,
@@ -56,6 +58,7 @@ PROMOTION: dict[str, Any] = {
     "has_champion": True,
     "champion": {"version": "1", "value": 0.75},
     "served_views": ["weather", "origin_ops"],
+    "restricted_views": {"aircraft_profile": {"maintenance": []}, "weather": {"operations": ["gust"]}},
     "exceptions": [EXCEPTION],
     "cost": {
         "team": "operations",
@@ -63,17 +66,34 @@ PROMOTION: dict[str, Any] = {
         "spent_nanousd_last_30_days": 80_000_000_000,
     },
 }
+CANARY: dict[str, Any] = {
+    **PROMOTION,
+    "version": {**VERSION, "state": "challenger"},
+    "percent": 25,
+    "percent_allowed": 10,
+    "percent_routed": 10,
+    "as_challenger": {"allow": True, "reasons": [], "exceptions": []},
+    "as_champion": {
+        "allow": False,
+        "reasons": [{"rule": WAIVED, "code": "few_rows", "message": "Only 3 rows."}],
+        "exceptions": [],
+    },
+}
 GOOD: dict[str, dict[str, Any]] = {
     "promotion/champion": PROMOTION,
     "promotion/challenger": PROMOTION,
+    "deployment/canary": CANARY,
     "access/write": {},
     "access/tag": {"key": "archlab.metric", "operation": "set", "value": "auc", "author": "ada"},
     "access/alias": {"alias": "candidate"},
+    "access/grant": {"team": "revenue", "may": "call", "without": [], "reason": "fares follow delays"},
+    "access/revoke": {"team": "revenue", "may": "call", "without": [], "reason": ""},
     "access/remove_champion": {"operation": "Deleting version 1"},
     "supply_chain/name": {"name": "gate-delay", "others": ["departure-delay", "flight-time"]},
     "supply_chain/register": {
         "source": "mlflow-artifacts:/1/abc/artifacts/model",
         "in_store": True,
+        "source_teams": ["operations"],
         "files": [
             {"path": "model.onnx", "kind": "binary", "bytes": 1200},
             {"path": "MLmodel", "kind": "text", "bytes": 300},
@@ -111,6 +131,13 @@ GOOD: dict[str, dict[str, Any]] = {
     "retention/delete": {"versions": [{"version": "1", "held_champion": True, "replaced_age_days": 45, "hold": ""}]},
     "retention/keep": {"state": "retired", "retired_age_days": 12.5, "hold": ""},
     "retention/remove_source": {"registered": []},
+    "quota/change": {
+        "asks": [
+            {"what": "memory", "used": 256, "limit": 256, "borrowed": 0},
+            {"what": "budget", "used": 85, "limit": 80, "borrowed": 5},
+        ]
+    },
+    "quota/raise": {"what": "memory", "limit": 512, "before": 256},
     "admission/deploy": {
         "workload": {"kind": "Deployment", "name": "web"},
         "allowed_images": ["archlab"],
@@ -156,7 +183,7 @@ ODD: tuple[Any, ...] = (
 )
 
 TIMES = (NOW, NOW + timedelta(days=47), datetime(2013, 12, 26, 23, 59, tzinfo=UTC), datetime(1970, 1, 1, tzinfo=UTC))
-ROLES = ("developer", "operator", "approver", "viewer", "trainer", "Operator", "operator ", "")
+ROLES = ("developer", "operator", "approver", "viewer", "trainer", "finance", "Operator", "operator ", "")
 
 
 def good(action: str, **evidence: Any) -> Query:
@@ -178,6 +205,7 @@ def damaged(seed: int, count: int) -> Iterator[Query]:
         evidence = copy.deepcopy(query.evidence)
         if "exceptions" in evidence:
             _waive(evidence, chance)
+            _back(evidence, chance)
         for _ in range(chance.randint(0, 3)):
             _damage(evidence, chance)
         yield query.model_copy(update={"evidence": evidence, **_surroundings(query, chance)})
@@ -199,6 +227,15 @@ def _waive(evidence: dict[str, Any], chance: random.Random) -> None:
         }
         for _ in range(chance.randint(0, 3))
     ]
+
+
+def _back(evidence: dict[str, Any], chance: random.Random) -> None:
+    """Often a former champion, which may be a rollback, with something that only a rollback passes with."""
+    if chance.random() < 0.2:
+        replaced = chance.choice((*[3.5] * 4, 30, 31, 0, -1, "3", None))
+        history = {"held_champion": True, "serves": chance.random() < 0.2, "withdrawn": chance.random() < 0.3}
+        late = {"approved_age_days": 50.0, "evaluated_age_days": 50.0, "value": 0.7}
+        evidence["version"] |= {**history, "replaced_age_days": replaced, **(late if chance.random() < 0.5 else {})}
 
 
 def _damage(evidence: dict[str, Any], chance: random.Random) -> None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from gated_registry import wait_for
+from ports_for_tests import free_port
 
 _PACKAGED = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
 INITDB = shutil.which("initdb") or (str(_PACKAGED[-1] / "initdb") if _PACKAGED else "")
@@ -37,8 +37,7 @@ def postgres_server(folder: Path) -> Iterator[str]:
         stdout=subprocess.DEVNULL,
         check=True,
     )
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     options = ["-D", str(data), "-p", str(port), "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="]
     options += ["-c", "fsync=off"]
     server = subprocess.Popen([str(programs / "postgres"), *options], user=user, cwd="/", stderr=subprocess.DEVNULL)

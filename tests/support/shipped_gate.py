@@ -14,6 +14,7 @@ from archlab import identity
 from archlab.grading.proof import recording
 from archlab.grading.proof.recasting import recast
 from archlab.plan.loading import load_scenario, scenario_folder
+from archlab.plan.resolve import resolve
 from archlab.policy.bundle import load, publish
 from archlab.policy.embedded import EmbeddedEngine
 from archlab.policy.lifecycle import RETIRE
@@ -112,4 +113,4 @@ def approved(facts: VersionFacts, when: datetime, changes: Mapping[str, str] | N
 @cache
 def untouched(seed: int) -> Evidence:
     """The scenario's lab as a seed begins it."""
-    return recast(recording.load(FOLDER)[0].start, load_scenario(FOLDER / "scenario.yaml"), seed)
+    return recast(recording.load(FOLDER)[0].start, *resolve(load_scenario(FOLDER / "scenario.yaml"), seed))

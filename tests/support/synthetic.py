@@ -15,12 +15,14 @@ from archlab.plan.loading import load_scenario, scenario_folder
 from archlab.plan.resolve import override, resolve
 from archlab.spec.airline import ModelScore, Scoreboard
 from archlab.spec.business import ModelCard
+from archlab.spec.callers import ClassificationValue
 from archlab.spec.devices import NodeSupport
-from archlab.spec.grading import Evidence, Outage, Probe, VersionFacts
+from archlab.spec.grading import Evidence, VersionFacts
 from archlab.spec.money import Resource
+from archlab.spec.outages import Outage, Probe
 from archlab.spec.policy import Decision, DecisionRecord, PolicyResource, Query, Reason, Subject
 from archlab.spec.release import Column, Release, ReleaseKind
-from archlab.spec.scenario import ClassificationValue, Mode, Model, ModelOverride, Overrides, Scenario
+from archlab.spec.scenario import Mode, Model, ModelOverride, Overrides, Scenario
 from archlab_scenarios.airline.cards import CARDS
 
 DAY = timedelta(days=1)
@@ -152,6 +154,7 @@ class World:
             late=0,
             stale=stale,
             missing=0,
+            limited=0,
             labelled=requests,
             metric="auc",
             quality=0.77,

@@ -18,9 +18,10 @@ from archlab.plan.loading import load_scenario
 from archlab.settings import LabFolder, scenarios_root
 from archlab.spec.airline import Label
 from archlab.spec.business import Ask, Business, ModelCard
+from archlab.spec.callers import Caller
 from archlab.spec.plan import Plan, Role
 from archlab.spec.release import Column
-from archlab.spec.scenario import Caller, FeatureSchedule, Mode, Overrides, Scenario
+from archlab.spec.scenario import FeatureSchedule, Mode, Overrides, Scenario
 from archlab.world.replay import Setting, replay
 
 ONLINE, AHEAD = "flight-time", "departure-delay"
@@ -37,6 +38,7 @@ def scenario() -> Scenario:
         update={
             "models": (full.model(ONLINE), full.model(AHEAD).model_copy(update=hourly)),
             "pools": tuple(pool for pool in full.pools if pool.name != "bento"),
+            "grants": (),
             "features": (
                 FeatureSchedule(view="route_daily", every=timedelta(days=1), cpu_millicore_seconds=100),
                 FeatureSchedule(view="weather", every=HOUR, cpu_millicore_seconds=10),

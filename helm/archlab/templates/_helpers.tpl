@@ -52,12 +52,26 @@ securityContext:
   capabilities: {drop: [ALL]}
 {{- end }}
 
+{{/* Namespace of what a team has to itself; empty for what is in the lab's. Call with root and team. */}}
+{{- define "archlab.home" -}}
+{{- if hasKey .root.Values.teams (.team | default "platform") }}{{ .root.Release.Namespace }}-{{ .team }}{{ end }}
+{{- end }}
+
+{{/* Name and, in a team's, namespace of an object. Call with root, name and team. */}}
+{{- define "archlab.named" -}}
+name: {{ .name }}
+{{- with include "archlab.home" . }}
+namespace: {{ . }}
+{{- end }}
+{{- end }}
+
 {{/* How many pods a unit has. What a scaler wants stays: without the field an upgrade would bring it down to one. */}}
 {{- define "archlab.replicas" -}}
 {{- $scaling := .unit.autoscaling | default dict }}
 {{- if $scaling.enabled }}
 {{- $least := int ($scaling.minReplicas | default .unit.replicas) }}
-{{- $found := lookup "apps/v1" "Deployment" .root.Release.Namespace .name }}
+{{- $home := include "archlab.home" (dict "root" .root "team" .unit.team) | default .root.Release.Namespace }}
+{{- $found := lookup "apps/v1" "Deployment" $home .name }}
 {{- $now := int (dig "spec" "replicas" $least $found) }}
 {{- max $least (min $now (int $scaling.maxReplicas)) }}
 {{- else }}
@@ -65,12 +79,13 @@ securityContext:
 {{- end }}
 {{- end }}
 
-{{/* Names of the units that control scales, separated by commas; empty for none. */}}
+{{/* Names of the units in a namespace that control scales, separated by commas; empty for none. Call with root and home. */}}
 {{- define "archlab.scaledByControl" -}}
 {{- $names := list }}
-{{- range $name, $unit := .Values.units }}
+{{- range $name, $unit := .root.Values.units }}
 {{- $scaling := $unit.autoscaling | default dict }}
-{{- if and $scaling.enabled (eq ($scaling.by | default "hpa") "control") }}{{ $names = append $names $name }}{{ end }}
+{{- $here := eq $.home (include "archlab.home" (dict "root" $.root "team" $unit.team)) }}
+{{- if and $here $scaling.enabled (eq ($scaling.by | default "hpa") "control") }}{{ $names = append $names $name }}{{ end }}
 {{- end }}
 {{- join ", " $names }}
 {{- end }}
@@ -80,7 +95,7 @@ securityContext:
 /var/lib/archlab/{{ .Values.lab.name }}
 {{- end }}
 
-{{/* A native sidecar that keeps the pod's files what control publishes. Call with root, kind, unit, image, log. */}}
+{{/* A native sidecar that keeps the pod's files what control publishes. Call with root, kind, unit, image, log, home. */}}
 {{- define "archlab.sync" -}}
 - name: sync
   image: {{ include "archlab.image" . }}
@@ -88,7 +103,7 @@ securityContext:
   restartPolicy: Always
   command: [python, -m, archlab_serving.sidecar]
   env:
-    - {name: ARCHLAB_SYNC_CONTROL, value: "http://control:8000"}
+    - {name: ARCHLAB_SYNC_CONTROL, value: "http://control{{ if .home }}.{{ .root.Release.Namespace }}{{ end }}:8000"}
     - {name: ARCHLAB_SYNC_TOKEN, value: /etc/archlab/token/replica.token}
     - {name: ARCHLAB_SYNC_KIND, value: {{ .kind }}}
     - {name: ARCHLAB_SYNC_UNIT, value: {{ .unit | quote }}}

@@ -31,6 +31,23 @@ containers:
         valueFrom: {secretKeyRef: {name: {{ .secret }}, key: {{ .key }}}}
       {{- end }}
       {{- end }}
+      {{- with .Values.registry.artifacts }}
+      {{- if .secret }}
+      - {name: _MLFLOW_SERVER_ARTIFACT_DESTINATION, value: "s3://{{ .bucket }}/{{ .prefix | default $.Values.lab.name }}"}
+      - {name: AWS_DEFAULT_REGION, value: {{ .region | quote }}}
+      - name: AWS_ACCESS_KEY_ID
+        valueFrom: {secretKeyRef: {name: {{ .secret }}, key: access-key-id}}
+      - name: AWS_SECRET_ACCESS_KEY
+        valueFrom: {secretKeyRef: {name: {{ .secret }}, key: secret-access-key}}
+      {{- with .endpoint }}
+      - {name: MLFLOW_S3_ENDPOINT_URL, value: {{ . | quote }}}
+      {{- end }}
+      # nobody but this pod has keys; checksums that not every compatible store knows only where they are asked for
+      - {name: AWS_EC2_METADATA_DISABLED, value: "true"}
+      - {name: AWS_REQUEST_CHECKSUM_CALCULATION, value: when_required}
+      - {name: AWS_RESPONSE_CHECKSUM_VALIDATION, value: when_required}
+      {{- end }}
+      {{- end }}
       {{- if .Values.policy.opa.enabled }}
       - {name: ARCHLAB_OPA_URL, value: "http://opa:8181"}
       {{- end }}

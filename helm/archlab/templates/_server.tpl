@@ -14,7 +14,7 @@ topologySpreadConstraints:
     labelSelector:
       matchLabels: {{- include "archlab.selector" (dict "root" .root "component" .name) | nindent 8 }}
 initContainers:
-  {{- include "archlab.sync" (dict "root" .root "image" $image "kind" "server" "unit" .name "first" "releases/feed.json" "log" (printf "%s/predictions.jsonl" $folder)) | nindent 2 }}
+  {{- include "archlab.sync" (dict "root" .root "image" $image "kind" "server" "unit" .name "first" "releases/feed.json" "home" (include "archlab.home" (dict "root" .root "team" .unit.team)) "log" (printf "%s/predictions.jsonl" $folder)) | nindent 2 }}
 containers:
   - name: server
     image: {{ include "archlab.image" (dict "root" .root "image" $image) }}

@@ -21,8 +21,12 @@ def register(app: typer.Typer) -> None:
 
 def token(lab: LabOption = None, user: UserOption = None) -> None:
     """Print a fresh token (12 hours)."""
+    from archlab.errors import UserError
+    from archlab.identity import PLATFORM
     from archlab.lab import open_lab
 
+    if user == PLATFORM.name:
+        raise UserError(f"{user} is the lab's own identity, nobody's token.", "Name a user of the scenario.")
     typer.echo(open_lab(lab).token(user))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from archlab.cli.console import JsonOption, LabOption, console, emit_json, table
+from archlab.cli.console import AsOption, JsonOption, LabOption, console, emit_json, table
 
 
 def register(app: typer.Typer) -> None:
@@ -15,16 +15,22 @@ def register(app: typer.Typer) -> None:
     app.add_typer(group, name="batch")
 
 
-def run(model: str, lab: LabOption = None) -> None:
-    """Run one model over what lies ahead, now on the business clock, and publish its answers."""
+def run(model: str, lab: LabOption = None, user: AsOption = None) -> None:
+    """Run one model over what lies ahead, now on the business clock, and publish its answers.
+
+    It costs its team something beside the runs that fall due: one that is over its budget is refused.
+    """
     from archlab.cli.progress import Steps
     from archlab.errors import NotFoundError
-    from archlab.lab import open_lab
+    from archlab.lab import open_lab, quotas
     from archlab.lab.work import run_batch
 
     found = open_lab(lab)
-    if model not in found.business.cards:
-        raise NotFoundError(f"There is no model {model!r}.", f"Models: {', '.join(found.business.cards)}.")
+    known = [m.name for m in found.declared.models]
+    if model not in known:
+        raise NotFoundError(f"There is no model {model!r} in this lab.", f"Models: {', '.join(known)}.")
+    for said in quotas.check_run(found, model, user=user):
+        console.print(f"warning: {said}", soft_wrap=True)
     with Steps(f"Running {model}") as steps:
         recorded = run_batch(found, model, steps)
     done = recorded.get("run", recorded)

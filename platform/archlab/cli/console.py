@@ -27,6 +27,7 @@ err = _console(stderr=True)
 LabOption = Annotated[
     str | None, typer.Option("--lab", "-l", help="Which lab; by default the only one, or the one used last.")
 ]
+AsOption = Annotated[str | None, typer.Option("--as", "--user", "-u", help="As whom; learner by default.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
 NANO = 1_000_000_000

@@ -34,6 +34,11 @@ def design(
     if as_json:
         emit_json(evidence.design.model_dump(mode="json"))
         return
+    if evidence.design.submitted.regions is not None:
+        # drilled, not replayed: there is no money by the day to draw
+        last = practice.standing(name).last
+        panel(last.message if last else "", name, "blue")
+        return
     panel(report(evidence.design, score(evidence.design, evidence.scenario), evidence.scenario), name, "blue")
     console.print(f"[dim]As a page: {write_page(practice, name)}[/]", soft_wrap=True)
 

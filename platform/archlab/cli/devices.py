@@ -30,7 +30,7 @@ def devices(
 ) -> None:
     """Devices, real and emulated; what is placed where; why each model is where it is, or was refused."""
     from archlab.lab import open_lab
-    from archlab.lab.devices import observed, usable
+    from archlab.lab.devices import observed, shared, usable
     from archlab.plan.inventory import unused
 
     found = open_lab(lab)
@@ -49,6 +49,11 @@ def devices(
     if held:
         console.print()
         console.print(table("Held by servers now", ("model", "device", "unit", "replica"), list(held)))
+        for (model, card), count in shared(held).items():
+            console.print(
+                f"[yellow]{count} replicas of {model} are on {card}[/]: the kubelet chose slices, the plan would\n"
+                "have kept them on different cards. One failure takes them all, unless each is on a node of its own."
+            )
     if plan and any(d.basis.value == "emulated" for d in plan.inventory):
         console.print(
             "\n[dim]Emulated: this machine lacks it. It changes placement, quota and price, never latency; its memory\n"
@@ -112,12 +117,15 @@ def _document(
     *,
     what_if: bool,
 ) -> dict[str, Any]:
+    from archlab.lab.devices import shared
+
     return {
         "what_if": what_if,
         "devices": [device_facts(d, plan) for d in plan.inventory] if plan else [],
         "undeclared": [d.model_dump(mode="json") for d in spare],
         "models": models,
         "observed": [spot._asdict() for spot in held],
+        "shared": [{"model": m, "device": card, "replicas": count} for (m, card), count in shared(held).items()],
     }
 
 

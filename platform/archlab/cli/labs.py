@@ -88,9 +88,11 @@ def status(lab: LabOption = None, as_json: JsonOption = False) -> None:
     if as_json:
         emit_json({"lab": found.name, **seen.model_dump(mode="json")})
         return
+    spread = any(r.region for r in seen.replicas)
     rows = [
         (
             f"{r.unit}-{r.index}",
+            *([r.region or "outside"] if spread else []),
             _coloured(r.state.value),
             r.pid or "",
             r.restarts,
@@ -102,7 +104,7 @@ def status(lab: LabOption = None, as_json: JsonOption = False) -> None:
     ]
     total = sum(r.rss_bytes for r in seen.replicas)
     numbers = ("pid", "restarts", "CPU %", "RSS MiB")
-    columns = ("unit", "state", "pid", "restarts", "CPU %", "RSS MiB", "")
+    columns = ("unit", *(["region"] if spread else []), "state", "pid", "restarts", "CPU %", "RSS MiB", "")
     console.print(table(f"Lab {found.name}", columns, rows, right=numbers))
     show(seen.scaling)
     console.print(f"{found.endpoints.gateway}  ·  {mib(total)} MiB in all")
@@ -134,6 +136,8 @@ def _welcome(lab: Lab) -> None:
         header = header.relative_to(Path.cwd())
     gateway = lab.endpoints.gateway
     example = f"curl -s -H @{header} {gateway}/v2/models/departure-delay"
+    steps = "  archlab dr plan              what is prepared in the second region, and what that costs\n"
+    regions = steps if lab.declared.regions else ""
     tour = "  archlab tour                 fifteen minutes through everything\n"
     body = (
         f"[bold]{lab.declared.title}[/], seed {lab.identity.seed}\n"
@@ -141,7 +145,7 @@ def _welcome(lab: Lab) -> None:
         f"registry  {lab.endpoints.registry}    [dim]archlab open mlflow[/]\n"
         f"console   {gateway}/control/    [dim]archlab open console[/]\n\n"
         "[bold]Next[/]\n"
-        f"{tour if (lab.content / 'tour.yaml').exists() else ''}"
+        f"{tour if (lab.content / 'tour.yaml').exists() else ''}{regions}"
         "  archlab clock advance 1d     let the airline live a day\n"
         "  archlab score                what the design earned, missed and cost\n"
         "  archlab predict departure-delay\n"

@@ -6,10 +6,9 @@ from typing import Annotated
 
 import typer
 
-from archlab.cli.console import LabOption, console
+from archlab.cli.console import AsOption, LabOption, console
 
 VersionArgument = Annotated[str | None, typer.Argument(help="A version; without one the model as a whole.")]
-UserOption = Annotated[str | None, typer.Option("--as", "--user", "-u", help="As whom; learner by default.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -23,7 +22,7 @@ def deprecate(
     sunset: Annotated[str, typer.Option(help="Last day, or a time with its zone; on the business clock.")],
     version: VersionArgument = None,
     lab: LabOption = None,
-    user: UserOption = None,
+    user: AsOption = None,
 ) -> None:
     """Announce an end: callers are still answered, each answer says until when; the gate decides."""
     from archlab.lab import open_lab
@@ -36,7 +35,7 @@ def deprecate(
     console.print("Answers carry the headers Deprecation and Sunset from now on.")
 
 
-def reinstate(model: str, version: VersionArgument = None, lab: LabOption = None, user: UserOption = None) -> None:
+def reinstate(model: str, version: VersionArgument = None, lab: LabOption = None, user: AsOption = None) -> None:
     """Take a deprecation back, while what was deprecated is not retired."""
     from archlab.lab import open_lab
     from archlab.lab.standing import reinstate as take_back
@@ -50,7 +49,7 @@ def retire(
     reason: Annotated[str, typer.Option(help="Why; it is kept in the decision log.")],
     version: VersionArgument = None,
     lab: LabOption = None,
-    user: UserOption = None,
+    user: AsOption = None,
 ) -> None:
     """Take a version, or a model as a whole, out of service for good; the gate decides."""
     from archlab.lab import open_lab

@@ -108,10 +108,11 @@ def _row(name: str, facts: dict[str, Any], seconds: float, scenario: Scenario) -
 
 
 def _headless(lab: Lab, script: Path, users: int, seconds: int, per_user: float) -> tuple[list[Row], float]:
-    from archlab.lab.driving import drive
+    from archlab.lab.driving import drive, prepared
 
     with err.status(f"{users} callers for {seconds} s, {users * per_user:g} requests/s offered"):
-        facts = drive(lab, script, users, seconds, per_user)
+        # ahead: what the preparation takes would be missing from the run
+        facts = drive(lab, script, users, seconds, per_user, {"ARCHLAB_LOAD_REQUESTS": str(prepared(lab, script))})
     return judge(facts, lab.scenario), float(facts["seconds"])
 
 

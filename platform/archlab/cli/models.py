@@ -167,11 +167,13 @@ def set_model(
         ),
     ],
     lab: LabOption = None,
+    user: UserOption = None,
 ) -> None:
     """Change one model's deployment; takes effect without a failed request and survives a second `up`.
 
-    canary: this share of the callers is answered by the challenger. shadow: the challenger gets a copy of this share of
-    the requests, and nobody sees its answers. Judge both with `archlab compare MODEL`.
+    canary: this share of the callers is answered by the challenger; the gate decides how large it may be. shadow: the
+    challenger gets a copy of this share of the requests, and nobody sees its answers. Judge both with `archlab compare
+    MODEL`.
     """
     from archlab.cli.progress import Steps
     from archlab.lab import open_lab
@@ -181,7 +183,7 @@ def set_model(
     found = open_lab(lab)
     change = parse_change(setting, value)
     with exclusive(found.folder, f"set {model} {setting} {value}"), Steps(f"Changing {model}") as steps:
-        changed = change_model(found, model, change, steps)
+        changed = change_model(found, model, change, steps, user=user)
     waits = waiting(found, model)
     for line in (*changed, *([waits] if waits else ())) or ("nothing to change",):
         console.print(line, soft_wrap=True)
@@ -220,7 +222,7 @@ def promote(
     found = open_lab(lab)
     with exclusive(found.folder, f"promote {model} {version}"), Steps(f"Promoting {model}") as steps:
         move(found, model, version, alias=alias, user=user)
-        changed = follow_aliases(found, model, steps)
+        changed = follow_aliases(found, model, steps, user=user)
         followed = alias != CHAMPION or await_served(found, model, version)
     console.print(f"{model} version {version} is {alias}.")
     for use in used_by(found, model, version, alias):

@@ -1,8 +1,7 @@
-"""`archlab score | cost`: what the design earned, missed and cost."""
+"""`archlab score`: what the design earned, missed and cost."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -10,16 +9,12 @@ import typer
 from archlab.cli.console import JsonOption, LabOption, console, emit_json, table, usd
 
 if TYPE_CHECKING:
-    from archlab.lab.lab import Lab
-    from archlab.ledger.sharing import Rule
     from archlab.spec.airline import ModelScore, Scoreboard
-    from archlab.spec.money import Line
 
 
 def register(app: typer.Typer) -> None:
-    """Add the commands."""
+    """Add the command."""
     app.command()(score)
-    app.command()(cost)
 
 
 def score(
@@ -76,113 +71,6 @@ def _row(m: ModelScore) -> tuple[str, ...]:
         *(usd(amount) for amount in (m.value_nanousd, m.used_nanousd, m.idle_nanousd)),
         _signed(m.net_nanousd),
     )
-
-
-def cost(
-    lab: LabOption = None,
-    by: Annotated[
-        str, typer.Option(help="Columns to add up by: model, mode, kind, team, resource, basis, day.")
-    ] = "model,mode,kind",
-    split: Annotated[
-        str | None,
-        typer.Option("--split", metavar="RULE", help="Showback per team, shared cost split: even, use, peak."),
-    ] = None,
-    export: Annotated[
-        Path | None,
-        typer.Option("--export", metavar="FILE", help="Write every line as FOCUS 1.0 instead: .csv or .parquet."),
-    ] = None,
-    as_json: JsonOption = False,
-) -> None:
-    """The bill, and whether an independent recomputation agrees to the last nano-dollar."""
-    from archlab.lab import open_lab
-
-    opened = open_lab(lab)
-    if export is not None:
-        _export(opened, export)
-        return
-    if split is not None:
-        _print_split(opened, _rule(split), as_json=as_json)
-        return
-    bill = opened.control.get(f"/cost?by={by}")
-    if as_json:
-        emit_json(bill)
-        return
-    keys = tuple(by.split(","))
-    rows = [(*(line.get(k, "") or "platform" for k in keys), usd(line["cost_nanousd"])) for line in bill["lines"]]
-    console.print(table("Bill (USD)", (*keys, "cost"), rows, right=("cost",)))
-    agrees = "[green]agrees[/]" if bill["agrees"] else "[bold red]does not agree[/]"
-    console.print(
-        f"\ntotal {usd(bill['total_nanousd'])} = {bill['total_nanousd']:,} nano-dollars; "
-        f"recomputed from the raw records {bill['recomputed_nanousd']:,}: {agrees}"
-    )
-    if bill["emulated_nanousd"]:
-        console.print(f"of it {usd(bill['emulated_nanousd'])} for emulated devices, which are reserved and never used")
-
-
-def _print_split(lab: Lab, rule: Rule, *, as_json: bool) -> None:
-    """Showback, with what the other rules would make of it."""
-    from archlab.ledger import sharing
-
-    found, rules = sharing.split(_lines(lab)), [other for other in sharing.Rule if other is not rule]
-    if as_json:
-        teams = [{**team._asdict(), "total": team.total(rule)} for team in found.teams]
-        emit_json({"rule": rule, "teams": teams, "shared": found.shared, "unallocated": found.unallocated})
-        return
-    money = ("used", "idle", "shared", "total")
-    others = tuple(f"by {other}" for other in rules)
-    rows = [
-        (
-            team.team,
-            *(usd(amount) for amount in (team.used, team.idle, team.shares[rule])),
-            f"[bold]{usd(team.total(rule))}[/]",
-            *(usd(team.total(other)) for other in rules),
-        )
-        for team in found.teams
-    ]
-    title = f"Showback (USD), what is shared split by {rule}"
-    console.print(table(title, ("team", *money, *others), rows, right=(*money, *others)))
-    total = sum(team.total(rule) for team in found.teams) + found.unallocated
-    console.print(f"\ntotal {usd(total)}, of it shared {usd(found.shared)}, unallocated {usd(found.unallocated)}")
-    console.print(
-        "[dim]even: every team the same; use: by the cost of what was used; peak: by most cores held at once.[/]"
-    )
-
-
-def _rule(name: str) -> Rule:
-    from archlab.errors import UserError
-    from archlab.ledger.sharing import Rule
-
-    try:
-        return Rule(name)
-    except ValueError:
-        raise UserError(f"Shared cost can't be split by {name!r}.", f"Rules: {', '.join(Rule)}.") from None
-
-
-def _lines(lab: Lab) -> list[Line]:
-    from archlab.spec.money import Line
-
-    return [Line.model_validate(line) for line in lab.control.get("/lines")]
-
-
-def _export(lab: Lab, file: Path) -> None:
-    """Every line of the bill, as FinOps tools read it."""
-    from archlab.errors import UserError
-    from archlab.files import write_atomic
-    from archlab.ledger import focus
-
-    writers = {".csv": focus.to_csv, ".parquet": focus.to_parquet}
-    if (write := writers.get(file.suffix)) is None:
-        raise UserError(f"{file} is neither .csv nor .parquet.", "Try: archlab cost --export bill.csv")
-    if not file.absolute().parent.is_dir():
-        raise UserError(f"There is no folder {file.absolute().parent}.", "Make it, or name another.")
-    scenario = lab.declared
-    teams = {team.name: team.title for team in scenario.teams}
-    account = focus.Account(lab.name, scenario.title, scenario.prices.currency, teams)
-    rows = focus.rows(_lines(lab), account)
-    write_atomic(file, write(rows))
-    total = usd(sum(row["x_CostNanoUsd"] for row in rows))
-    what = f"{len(rows):,} lines, {total} {account.currency}, as FOCUS {focus.VERSION}"
-    console.print(f"{what} in {file}", soft_wrap=True)
 
 
 def _signed(nanousd: int) -> str:

@@ -74,7 +74,8 @@ def answer(
         emit_json(_outcome_facts(outcome))
     else:
         _show_outcome(outcome)
-        if outcome.question.design and outcome.verdict and outcome.verdict.value in COLOURS.keys() - {"invalid"}:
+        replayed = outcome.question.design is not None and not outcome.question.design.drill
+        if replayed and outcome.verdict and outcome.verdict.value in COLOURS.keys() - {"invalid"}:
             from archlab.cli.designs import write_page
 
             console.print(f"[dim]The chart as a page: {write_page(practice, name)}[/]", soft_wrap=True)

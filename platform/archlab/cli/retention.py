@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Annotated
 
 import typer
 
-from archlab.cli.console import JsonOption, LabOption, console, emit_json, table
+from archlab.cli.console import AsOption, JsonOption, LabOption, console, emit_json, table
 
 
 def register(app: typer.Typer) -> None:
@@ -36,7 +35,7 @@ def due(lab: LabOption = None, as_json: JsonOption = False) -> None:
 
 def apply(
     lab: LabOption = None,
-    user: Annotated[str | None, typer.Option("--as", "--user", "-u", help="As whom; learner by default.")] = None,
+    user: AsOption = None,
 ) -> None:
     """Delete what has to go, and what deleted versions left behind; the gate decides each. Can be run again."""
     from archlab.errors import ArchlabError

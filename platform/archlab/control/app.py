@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+import logging
+from collections.abc import AsyncIterator, Callable
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -21,6 +22,7 @@ FOLLOW_EVERY_S = 5.0
 TAKE_IN_EVERY_S = 1.0
 SCALE_EVERY_S = 5.0
 MAX_BODY_BYTES = 64 << 20
+_log = logging.getLogger(__name__)
 
 
 @contextlib.asynccontextmanager
@@ -28,8 +30,13 @@ async def lifespan(app: Starlette) -> AsyncIterator[None]:
     """Open the lab, follow the registry, close again."""
     service = Service(LabFolder.from_environment())
     app.state.service = service
-    works = (_follow, _take_in, *((_scale,) if on_cluster() else ()))
-    tasks = [asyncio.create_task(work(service)) for work in works]
+    works: list[tuple[Callable[[], bool | None], float]] = [
+        (service.follow, FOLLOW_EVERY_S),
+        (service.take_in, TAKE_IN_EVERY_S),
+    ]
+    if on_cluster():
+        works.append((service.scale, SCALE_EVERY_S))
+    tasks = [asyncio.create_task(repeat(*work)) for work in works]
     yield
     for task in tasks:
         task.cancel()
@@ -37,22 +44,15 @@ async def lifespan(app: Starlette) -> AsyncIterator[None]:
     service.close()
 
 
-async def _follow(service: Service) -> None:
+async def repeat(work: Callable[[], bool | None], every_s: float) -> None:
+    """Do a round of work again and again, at once while there is more; one that fails in any way ends no other."""
     while True:
-        await run_in_threadpool(service.follow)
-        await asyncio.sleep(FOLLOW_EVERY_S)
-
-
-async def _take_in(service: Service) -> None:
-    while True:
-        more = await run_in_threadpool(service.take_in)
-        await asyncio.sleep(0 if more else TAKE_IN_EVERY_S)
-
-
-async def _scale(service: Service) -> None:
-    while True:
-        await run_in_threadpool(service.scale)
-        await asyncio.sleep(SCALE_EVERY_S)
+        try:
+            more = await run_in_threadpool(work)
+        except Exception:  # noqa: BLE001 - whatever it was, the next round is to come
+            _log.exception("a round of %s failed; the next follows", getattr(work, "__name__", "work"))
+            more = False
+        await asyncio.sleep(0 if more else every_s)
 
 
 app = Starlette(

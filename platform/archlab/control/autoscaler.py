@@ -22,8 +22,9 @@ from archlab.control.desired import Desired
 from archlab.errors import ArchlabError
 from archlab.files import write_atomic
 from archlab.incluster import Deployments
+from archlab.plan.tenants import ceiling, in_words, most_replicas
 from archlab.settings import LabFolder
-from archlab.spec.autoscaling import Autoscaling, Scaling, ScalingEvent, Signal
+from archlab.spec.autoscaling import Scaling, ScalingEvent, Signal
 from archlab.spec.plan import Plan, Unit
 
 BY = "archlab control"
@@ -35,10 +36,10 @@ _log = logging.getLogger(__name__)
 class Scale(Protocol):
     """The `scale` subresource of Deployments."""
 
-    def replicas(self, name: str) -> int:
+    def replicas(self, name: str, team: str) -> int:
         """That are wanted now."""
 
-    def set_replicas(self, name: str, count: int) -> None:
+    def set_replicas(self, name: str, team: str, count: int) -> None:
         """Want so many."""
 
 
@@ -76,14 +77,16 @@ class Autoscaler:
         if units:
             readings = self._read(self.desired.plan.model_copy(update={"units": tuple(units.values())}))
             for unit in units.values():
-                self._follow(unit, readings.get(unit.name, {}), time.monotonic())
+                most = most_replicas(self.desired.plan, unit)
+                self._follow(unit, readings.get(unit.name, {}), time.monotonic(), most)
 
     def state(self) -> list[Scaling]:
         """Every pool that is scaled here, and what was done last."""
         events = self._events()
+        plan = self.desired.plan
         return [
-            _state(unit, pool, tuple(e for e in events if e.unit == name))
-            for name, unit in _scaled(self.desired.plan).items()
+            _state(unit, pool, ceiling(plan, unit), tuple(e for e in events if e.unit == name))
+            for name, unit in _scaled(plan).items()
             if (pool := self._pools.get(name))
         ]
 
@@ -95,31 +98,35 @@ class Autoscaler:
                 found.setdefault(labels["unit"], {})[labels["replica"]] = busy_seconds(text)
         return found
 
-    def _follow(self, unit: Unit, busy: Mapping[str, float], now_s: float) -> None:
-        settings, pool = unit.autoscaling, self._pools.setdefault(unit.name, Pool())
-        assert settings is not None
+    def _follow(self, unit: Unit, busy: Mapping[str, float], now_s: float, most: int | None = None) -> None:
+        pool = self._pools.setdefault(unit.name, Pool())
         before, since_s, pool.busy, pool.read_s = pool.busy, pool.read_s, busy, now_s
         try:
-            pool.replicas = self.scale.replicas(unit.name)
+            pool.replicas = self.scale.replicas(unit.name, unit.team)
             if before and busy:
                 pool.value, pool.said = concurrency(before, busy, now_s - since_s), ""
-                self._decide(unit, settings, pool, len(busy))
-        except ArchlabError as error:
-            if pool.said != error.message:
+                self._decide(unit, pool, len(busy), most)
+        except (OSError, ArchlabError) as error:
+            said = error.message if isinstance(error, ArchlabError) else str(error)
+            if pool.said != said:
                 _log.warning("%s is not scaled: %s", unit.name, error)
-            pool.said = error.message
+            pool.said = said
 
-    def _decide(self, unit: Unit, settings: Autoscaling, pool: Pool, pods: int) -> None:
+    def _decide(self, unit: Unit, pool: Pool, pods: int, most: int | None) -> None:
         assert pool.value is not None
+        assert unit.autoscaling is not None
+        top = min(unit.autoscaling.max_replicas, unit.autoscaling.max_replicas if most is None else most)
+        settings = unit.autoscaling.model_copy(update={"max_replicas": top})
         target = settings.target_milli / MILLI
         wanted = recommend(pods, pool.value, target)
         decided = pool.stabilizer.decide(pool.read_s, pool.replicas, wanted, unit.replicas, settings)
-        if wanted > settings.max_replicas:
-            pool.said = f"{wanted} replicas would be needed; at most {settings.max_replicas} are allowed"
+        if wanted > top:
+            bound = in_words(unit, top) if top == most else f"at most {top} are allowed"
+            pool.said = f"{wanted} replicas would be needed; {bound}"
         if decided == pool.replicas:
             return
         why = f"{pool.value:.2f} requests under way per pod, target {target:g}"
-        self.scale.set_replicas(unit.name, decided)
+        self.scale.set_replicas(unit.name, unit.team, decided)
         _log.info("%s from %d to %d replicas: %s", unit.name, pool.replicas, decided, why)
         pool.replicas = decided
         self._keep(ScalingEvent(at=datetime.now(UTC), unit=unit.name, replicas=decided, why=why))
@@ -144,7 +151,7 @@ def _scaled(plan: Plan) -> dict[str, Unit]:
     return {unit.name: unit for unit in wanted}
 
 
-def _state(unit: Unit, pool: Pool, events: tuple[ScalingEvent, ...]) -> Scaling:
+def _state(unit: Unit, pool: Pool, ceiling: int, events: tuple[ScalingEvent, ...]) -> Scaling:
     assert unit.autoscaling is not None
     return Scaling(
         unit=unit.name,
@@ -154,7 +161,7 @@ def _state(unit: Unit, pool: Pool, events: tuple[ScalingEvent, ...]) -> Scaling:
         value_milli=None if pool.value is None else round(MILLI * pool.value),
         replicas=pool.replicas,
         min_replicas=unit.replicas,
-        max_replicas=unit.autoscaling.max_replicas,
+        max_replicas=ceiling,
         said=pool.said,
         events=events,
     )

@@ -17,7 +17,8 @@ from archlab.errors import UserError
 from archlab.spec.base import Sha256, Spec, UtcTime
 from archlab.spec.grading import BatchRun
 from archlab.spec.lineage import OpenLineageEvent
-from archlab.spec.money import PriceBook, Usage
+from archlab.spec.money import Usage
+from archlab.spec.scenario import Scenario
 
 KEPT_TABLES = 3
 """Per model; older ones have no reader."""
@@ -63,7 +64,7 @@ class TableRun:
 _KEYS: TypeAdapter[tuple[str, ...]] = TypeAdapter(tuple[str, ...])
 
 
-def record(store: Store, feed: Feed, finished: Finished, prices: PriceBook) -> None:
+def record(store: Store, feed: Feed, finished: Finished, scenario: Scenario) -> None:
     """Keep the run, its usage, and its table as a file under its digest. Recording it again changes nothing.
 
     Raises:
@@ -83,7 +84,7 @@ def record(store: Store, feed: Feed, finished: Finished, prices: PriceBook) -> N
             "INSERT OR REPLACE INTO batch_runs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (*row, to_json(table.keys).decode(), table.source_sha256),
         )
-        bill.record(db, finished.usage, prices)
+        bill.record(db, finished.usage, scenario)
         lineage.append(db, finished.lineage)
         made = lineage.of_table(run.model, run.id, finished.answers_sha256, sha256, run.business_time)
         lineage.append(db, made)

@@ -10,14 +10,13 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from archlab.control import (
-    ancestry,
+    audit,
     batches,
-    bill,
-    budget,
     clock,
-    decisions,
-    lineage,
+    features,
+    grants,
     metrics,
+    money,
     page,
     repository,
     scores,
@@ -27,17 +26,15 @@ from archlab.control import (
 )
 from archlab.control.batches import Finished
 from archlab.control.comparison import comparison
-from archlab.control.decisions import Decided
-from archlab.control.edge import ANY, OPERATOR, Call, Handler, endpoint, respond
+from archlab.control.edge import ANY, Call, Handler, endpoint
+from archlab.control.grants import Asked
 from archlab.control.login import COOKIE, local_path
 from archlab.control.snapshots import Materialized
 from archlab.errors import ArchlabError, NotFoundError, UserError
-from archlab.identity import LIFETIME_S
-from archlab.ledger import grouping
-from archlab.policy import chain
+from archlab.identity import LIFETIME_S, RECORDER
+from archlab.spec.access import APPROVER, OPERATOR
 from archlab.spec.airline import Tick
 from archlab.spec.base import Spec, UtcTime
-from archlab.spec.money import Basis, Usage
 
 CAUGHT_UP_WITHIN_S = 5.0
 """How long a comparison waits for prediction logs that are not read yet."""
@@ -85,7 +82,8 @@ def give_back_lease(call: Call) -> Any:
 def post_tick(call: Call) -> Any:
     """Record one tick."""
     tick, scenario = call.body(Tick), call.service.scenario
-    recorded = ticks.record(call.service.store, tick, scenario.prices)
+    recorded = ticks.record(call.service.store, tick, scenario)
+    call.service.settle_quotas()
     return {"recorded": recorded, "now": tick.end}
 
 
@@ -93,61 +91,6 @@ def get_ticks(call: Call) -> Any:
     """Digests of the recorded ticks, oldest first."""
     with call.service.store.read() as db:
         return ticks.digests(db)
-
-
-def post_decision(call: Call) -> Any:
-    """Append to the decision log."""
-    return decisions.append(call.service.store, call.body(Decided), call.service.business_time())
-
-
-def get_decisions(call: Call) -> Any:
-    """The decision log."""
-    with call.service.store.read() as db:
-        return decisions.read(db)
-
-
-def get_exceptions(call: Call) -> Any:
-    """Exceptions that the log granted, oldest first; `?model=` only that model's."""
-    with call.service.store.read() as db:
-        return decisions.granted(db, call.query.get("model") or None)
-
-
-def get_lifecycle(call: Call) -> Any:
-    """What the log has deprecated or retired; `?model=` only that model's."""
-    with call.service.store.read() as db:
-        return decisions.standings(db, call.query.get("model") or None)
-
-
-def verify_decisions(call: Call) -> Any:
-    """Whether the chain is whole."""
-    with call.service.store.read() as db:
-        records = decisions.read(db)
-    faults = chain.verify(records)
-    return {"records": len(records), "whole": not faults, "faults": faults}
-
-
-def post_lineage(call: Call) -> Any:
-    """Record an OpenLineage run event, or a list of them; what is known already is passed over."""
-    events = call.body(lineage.Reported).root
-    with call.service.store.write() as db:
-        recorded = lineage.append(db, events)
-    return respond({"recorded": recorded}, 201)
-
-
-def get_lineage(call: Call) -> Any:
-    """The way back from a model's alias or version, or from a prediction."""
-    model, version = call.query.get("model"), call.query.get("version")
-    if prediction := call.query.get("prediction"):
-        return ancestry.of_prediction(call.service, prediction, model)
-    if not model:
-        raise UserError("Lineage is of a model or a prediction.", "GET /lineage?model=…&alias=champion")
-    return ancestry.of_model(call.service, model, version, call.query.get("alias", "champion"))
-
-
-def get_lineage_events(call: Call) -> Any:
-    """The log of lineage events, oldest first."""
-    with call.service.store.read() as db:
-        return lineage.read(db)
 
 
 def reconcile(call: Call) -> Any:
@@ -158,12 +101,13 @@ def reconcile(call: Call) -> Any:
 
 
 def get_releases(call: Call) -> Any:
-    """The feed."""
-    return call.service.feed.current()
+    """The feed, as far as it is the asker's."""
+    return call.seen.feed(call.service.feed.current())
 
 
 def get_remains(call: Call) -> Any:
     """Where a file still is among the releases; `?sha256=`."""
+    call.seen.require_everything("Where any file remains")
     digest, feed = call.query.get("sha256", ""), call.service.feed
     if not re.fullmatch("[0-9a-f]{64}", digest):
         raise UserError(f"{digest!r} is no SHA-256.", "Give 64 hexadecimal digits.")
@@ -173,13 +117,14 @@ def get_remains(call: Call) -> Any:
 
 def get_champion(call: Call) -> Any:
     """The version of a model that a job may use, and its file."""
+    call.seen.require_model(call.path["model"])
     return call.service.reconciler.champion(call.path["model"])
 
 
 def post_batch_run(call: Call) -> Any:
     """Record a run and publish its table; the recorded run, and what became of the release."""
     finished, service = call.body(Finished), call.service
-    batches.record(service.store, service.feed, finished, service.scenario.prices)
+    batches.record(service.store, service.feed, finished, service.scenario)
     try:
         release = service.reconciler.run().json()
     except ArchlabError as error:
@@ -190,12 +135,39 @@ def post_batch_run(call: Call) -> Any:
 def get_batch_runs(call: Call) -> Any:
     """Runs, oldest first."""
     with call.service.store.read() as db:
-        return batches.read(db)
+        return call.seen.runs(batches.read(db))
 
 
 def get_snapshot(call: Call) -> Any:
     """The manifest in force, or null."""
-    return snapshots.newest(call.service.store)
+    return call.seen.snapshot(snapshots.newest(call.service.store))
+
+
+def get_features(call: Call) -> Any:
+    """Feature views that the asker may read."""
+    return features.listed(call.service.folder, snapshots.newest(call.service.store), call.seen)
+
+
+def get_rows(call: Call) -> Any:
+    """Rows of a feature view; `?key=` (repeated), `?columns=a,b`."""
+    manifest, keys = snapshots.newest(call.service.store), call.query.getlist("key")
+    wanted = call.query.get("columns", "")
+    return features.rows(call.service.folder, manifest, call.seen, call.path["view"], keys, wanted)
+
+
+def get_grants(call: Call) -> Any:
+    """Grants in force that are the asker's affair."""
+    return grants.listed(call.service, call.seen.subject, everything=call.seen.everything)
+
+
+def post_grant(call: Call) -> Any:
+    """Decide on a grant; what comes back is the grant with its decision, which the plan then carries out."""
+    return grants.decide(call.service, call.seen.subject, call.body(Asked), "access/grant")
+
+
+def delete_grant(call: Call) -> Any:
+    """Decide on taking one back."""
+    return grants.decide(call.service, call.seen.subject, call.body(Asked), "access/revoke")
 
 
 def post_snapshot(call: Call) -> Any:
@@ -203,60 +175,31 @@ def post_snapshot(call: Call) -> Any:
     return snapshots.publish(call.service.store, call.service.folder, call.body(Materialized))
 
 
-def post_usage(call: Call) -> Any:
-    """Record usage outside ticks."""
-    usages, prices = call.body(list[Usage]), call.service.scenario.prices
-    with call.service.store.write() as db:
-        return {"recorded": bill.record(db, usages, prices)}
-
-
 def get_score(call: Call) -> Any:
     """The scoreboard of a time."""
     scenario, cards = call.service.scenario, call.service.cards
     since, until = call.parameter("since", UtcTime), call.parameter("until", UtcTime)
     with call.service.store.read() as db:
-        return scores.scoreboard(db, scenario, cards, since, until)
+        return call.seen.scoreboard(scores.scoreboard(db, scenario, cards, since, until))
 
 
 def get_daily(call: Call) -> Any:
     """One scoreboard per finished business day."""
     scenario, cards = call.service.scenario, call.service.cards
     with call.service.store.read() as db:
-        return scores.daily(db, scenario, cards)
+        return [call.seen.scoreboard(board) for board in scores.daily(db, scenario, cards)]
 
 
-def get_lines(call: Call) -> Any:
-    """Lines of the bill; `by=day` sums them per day."""
-    with call.service.store.read() as db:
-        lines = bill.read(db)
-    if (by := call.query.get("by", "")) not in ("", "day"):
-        raise UserError(f"Lines can't be summed by {by!r}.", "Use by=day, or GET /cost?by=…")
-    return grouping.daily(lines) if by else lines
+def get_quotas(call: Call) -> Any:
+    """Requests of the business day by team, and who has used up its quota; of the asker's team alone to its members."""
+    service, own = call.service, call.seen.teams
+    return {"requests": own(service.requests_today()), "closed": own(service.feed.current().closed)}
 
 
-def get_cost(call: Call) -> Any:
-    """The bill, grouped, with its total by both paths."""
-    by = [name for name in call.query.get("by", "model,mode,kind").split(",") if name]
-    service, prices = call.service, call.service.scenario.prices
-    with service.store.read() as db:
-        lines, beyond = bill.read(db), bill.read_overflow(db)
-    total, again = sum(line.cost_nanousd for line in lines), bill.recomputed(service.folder.control_db, prices)
-    return {
-        "lines": grouping.group(lines, by),
-        "total_nanousd": total,
-        "recomputed_nanousd": again,
-        "agrees": total == again,
-        "emulated_nanousd": sum(line.cost_nanousd for line in lines if line.basis is Basis.EMULATED),
-        "overflow": [{**o.interval._asdict(), "quantity": o.quantity} for o in beyond],
-    }
-
-
-def get_budget(call: Call) -> Any:
-    """What a team's models cost, as planned for 30 days and as billed in the last 30; `?team=`."""
-    service, team = call.service, call.query.get("team", "")
-    now = service.business_time()
-    with service.store.read() as db:
-        return budget.of_team(db, service.scenario, service.desired.plan, team, now)
+def settle_quotas(call: Call) -> Any:
+    """Go by limits that were changed, now."""
+    call.service.settle_quotas()
+    return get_quotas(call)
 
 
 def get_metrics(call: Call) -> Any:
@@ -265,7 +208,7 @@ def get_metrics(call: Call) -> Any:
     _ = service.scenario
     own = metrics.own(service.store, service.feed.current())
     text = metrics.merge([({}, own + service.versions.text()), *metrics.scrape(service.folder, service.desired.plan)])
-    return Response(text, headers={"Content-Type": metrics.CONTENT_TYPE})
+    return Response(call.seen.metrics(text), headers={"Content-Type": metrics.CONTENT_TYPE})
 
 
 def get_scaling(call: Call) -> Any:
@@ -301,6 +244,7 @@ def _on_replicas(call: Call, command: repository.Command) -> Any:
 def get_comparison(call: Call) -> Any:
     """Champion and challenger of a model; `since` is wall time."""
     service, since = call.service, call.parameter("since", UtcTime)
+    call.seen.require_model(call.path["model"])
     model = next((m for m in service.scenario.models if m.name == call.path["model"]), None)
     if model is None:
         raise NotFoundError(f"There is no model {call.path['model']!r}.", "See: archlab models")
@@ -329,7 +273,7 @@ def index(call: Call) -> Any:
     """The status page."""
     scenario, cards = call.service.scenario, call.service.cards
     with call.service.store.read() as db:
-        state, board = clock.read(db), scores.scoreboard(db, scenario, cards)
+        state, board = clock.read(db), call.seen.scoreboard(scores.scoreboard(db, scenario, cards))
     text = page.render(call.service.folder.name, scenario, state, board)
     return HTMLResponse(text, headers={"Content-Security-Policy": page.POLICY, "Cache-Control": "no-store"})
 
@@ -341,30 +285,41 @@ CALLS: tuple[tuple[str, str, Handler, str | None], ...] = (
     ("GET", "/clock", get_clock, ANY),
     ("POST", "/clock/lease", take_lease, OPERATOR),
     ("DELETE", "/clock/lease", give_back_lease, OPERATOR),
-    ("POST", "/ticks", post_tick, OPERATOR),
+    ("POST", "/ticks", post_tick, RECORDER),
     ("GET", "/ticks", get_ticks, ANY),
-    ("POST", "/decisions", post_decision, OPERATOR),
-    ("GET", "/decisions", get_decisions, ANY),
-    ("POST", "/decisions/verify", verify_decisions, ANY),
-    ("POST", "/api/v1/lineage", post_lineage, OPERATOR),
-    ("GET", "/lineage", get_lineage, ANY),
-    ("GET", "/lineage/events", get_lineage_events, ANY),
-    ("GET", "/exceptions", get_exceptions, ANY),
-    ("GET", "/lifecycle", get_lifecycle, ANY),
+    ("POST", "/decisions", audit.post_decision, RECORDER),
+    ("GET", "/decisions", audit.get_decisions, ANY),
+    ("POST", "/decisions/verify", audit.verify_decisions, ANY),
+    ("POST", "/api/v1/lineage", audit.post_lineage, OPERATOR),
+    ("GET", "/lineage", audit.get_lineage, ANY),
+    ("GET", "/lineage/events", audit.get_lineage_events, ANY),
+    ("GET", "/exceptions", audit.get_exceptions, ANY),
+    ("GET", "/lifecycle", audit.get_lifecycle, ANY),
+    ("GET", "/traffic", audit.get_traffic, ANY),
     ("POST", "/releases/reconcile", reconcile, OPERATOR),
     ("GET", "/releases", get_releases, ANY),
     ("GET", "/remains", get_remains, ANY),
     ("GET", "/champions/{model}", get_champion, ANY),
-    ("POST", "/batch-runs", post_batch_run, OPERATOR),
+    ("POST", "/batch-runs", post_batch_run, RECORDER),
     ("GET", "/batch-runs", get_batch_runs, ANY),
     ("GET", "/snapshots", get_snapshot, ANY),
-    ("POST", "/snapshots", post_snapshot, OPERATOR),
-    ("POST", "/usage", post_usage, OPERATOR),
+    ("GET", "/features", get_features, ANY),
+    ("GET", "/features/{view}", get_rows, ANY),
+    ("GET", "/grants", get_grants, ANY),
+    ("POST", "/grants", post_grant, ANY),
+    ("DELETE", "/grants", delete_grant, ANY),
+    ("POST", "/snapshots", post_snapshot, RECORDER),
+    ("POST", "/usage", money.post_usage, OPERATOR),
     ("GET", "/score", get_score, ANY),
     ("GET", "/score/daily", get_daily, ANY),
-    ("GET", "/lines", get_lines, ANY),
-    ("GET", "/cost", get_cost, ANY),
-    ("GET", "/budgets", get_budget, ANY),
+    ("GET", "/lines", money.get_lines, ANY),
+    ("GET", "/cost", money.get_cost, ANY),
+    ("GET", "/cost/verification", money.get_verification, ANY),
+    ("GET", "/corrections", money.get_corrections, ANY),
+    ("POST", "/corrections", money.post_correction, APPROVER),
+    ("GET", "/budgets", money.get_budget, ANY),
+    ("GET", "/quotas", get_quotas, ANY),
+    ("POST", "/quotas/settle", settle_quotas, OPERATOR),
     ("GET", "/comparisons/{model}", get_comparison, ANY),
     ("GET", "/metrics", get_metrics, ANY),
     ("GET", "/scaling", get_scaling, ANY),

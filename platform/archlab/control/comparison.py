@@ -15,9 +15,10 @@ from archlab.control.times import from_us, to_us
 from archlab.quality import Floats
 from archlab.resampling import Range, Sample, compare
 from archlab.spec.business import ModelCard
+from archlab.spec.callers import ClassificationValue
 from archlab.spec.comparison import Comparison, Interval, Judgement, Mirrored, VersionTraffic
 from archlab.spec.release import Release
-from archlab.spec.scenario import ClassificationValue, Model
+from archlab.spec.scenario import Model
 
 ANSWERED_WITHIN_US = 1_000_000
 ASKED_ABOUT = {"origin-half-hourly": "half hours", "tail-daily": "aircraft", "route-daily": "routes"}

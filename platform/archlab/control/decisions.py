@@ -8,9 +8,10 @@ from datetime import UTC, datetime
 
 from archlab.control import lineage
 from archlab.control.store import Store
-from archlab.policy import chain, deletions, exceptions, lifecycle
+from archlab.policy import chain, deletions, exceptions, lifecycle, traffic
 from archlab.spec.base import Spec
 from archlab.spec.policy import Decision, DecisionRecord, PolicyException, Query, Standing
+from archlab.spec.traffic import Share, Tenure
 
 
 class Decided(Spec):
@@ -47,13 +48,25 @@ def read(db: sqlite3.Connection) -> list[DecisionRecord]:
 
 
 def allowed(db: sqlite3.Connection, action: str, model: str, version: str) -> DecisionRecord | None:
-    """The newest decision that let this version through."""
-    row = db.execute(
-        "SELECT record FROM decisions WHERE action = ? AND name = ? AND version = ? AND allow"
-        " ORDER BY sequence DESC LIMIT 1",
+    """The newest decision that let this version through; a record that was changed by hand lets nothing through."""
+    rows = db.execute(
+        "SELECT record, (SELECT record FROM decisions AS later WHERE later.sequence = found.sequence + 1) AS next"
+        " FROM decisions AS found WHERE action = ? AND name = ? AND version = ? AND allow ORDER BY sequence DESC",
         (action, model, version),
-    ).fetchone()
-    return DecisionRecord.model_validate_json(row["record"]) if row else None
+    )
+    return next((record for row in rows if (record := _sound(row, action, model, version))), None)
+
+
+def _sound(row: sqlite3.Row, action: str, model: str, version: str) -> DecisionRecord | None:
+    """A row's record, if it says itself what its row says, has its own hash, and the next one builds on it."""
+    record = DecisionRecord.model_validate_json(row["record"])
+    about = record.query.resource
+    if not record.decision.allow or (record.query.action, about.name, about.version) != (action, model, version):
+        return None
+    if record.hash != chain.record_hash(record):
+        return None
+    after = DecisionRecord.model_validate_json(row["next"]) if row["next"] else None
+    return record if after is None or after.previous == record.hash else None
 
 
 def retired(db: sqlite3.Connection, model: str, version: str) -> DecisionRecord | None:
@@ -81,6 +94,16 @@ def granted(db: sqlite3.Connection, model: str | None = None) -> list[PolicyExce
 def standings(db: sqlite3.Connection, model: str | None = None) -> list[Standing]:
     """What the log has deprecated or retired, of one model or of all."""
     return lifecycle.from_records(_allowed(db, lifecycle.ACTIONS, model))
+
+
+def tenures(db: sqlite3.Connection, model: str) -> list[Tenure]:
+    """A model's champions, those of the past among them."""
+    return traffic.tenures(_allowed(db, traffic.ACTIONS, model))
+
+
+def shares(db: sqlite3.Connection, model: str) -> list[Share]:
+    """What share of a model's callers each version may answer."""
+    return traffic.shares(_allowed(db, traffic.ACTIONS, model))
 
 
 def _allowed(db: sqlite3.Connection, actions: Sequence[str], model: str | None) -> Iterator[DecisionRecord]:

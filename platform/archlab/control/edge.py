@@ -14,15 +14,16 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from archlab.control.seen import Seen
 from archlab.control.service import Service
 from archlab.errors import ArchlabError, RefusedError, UserError
 from archlab.identity import bearer
+from archlab.plan.access import Access
 
 T = TypeVar("T")
 Handler = Callable[["Call"], Any]
 Endpoint = Callable[[Request], Awaitable[Response]]
 ANY = ""
-OPERATOR = "operator"
 _log = logging.getLogger(__name__)
 
 
@@ -34,6 +35,8 @@ class Call:
         self.query = request.query_params
         self.path = request.path_params
         self.token = ""
+        self.user = ""
+        self._seen: Seen | None = None
         self._headers = {k.lower(): v for k, v in request.headers.items()}
         self._content = content
 
@@ -50,11 +53,26 @@ class Call:
             RefusedError: the role is missing.
         """
         self.token = bearer(self._headers)
-        subject = self.service.verifier.subject(self.token)
+        self._seen = Seen(subject := self.service.verifier.subject(self.token), self._access)
+        self.user = subject.user
         if role and role not in subject.roles:
             raise RefusedError(
                 f"{subject.user} lacks the role {role}.", f"Ask somebody who has it; roles: {_names(subject.roles)}."
             )
+
+    @property
+    def seen(self) -> Seen:
+        """What the asker is shown.
+
+        Raises:
+            RefusedError: the call is one that needs no token.
+        """
+        if self._seen is None:
+            raise RefusedError("Nobody asks.")
+        return self._seen
+
+    def _access(self) -> Access:
+        return Access.of(self.service.scenario)
 
     def body(self, kind: type[T]) -> T:
         """The JSON body as a type.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import threading
 from pathlib import Path
 
 from cryptography.hazmat.primitives import serialization
@@ -19,6 +20,8 @@ from archlab.spec.release import Release, ReleaseFeed
 
 _FREELY_CHOSEN = {"created", "signature"}
 KEPT_FEEDS = 50
+Shares = dict[str, dict[str, int]]
+"""Places by pool and team."""
 
 
 class Feed:
@@ -27,6 +30,7 @@ class Feed:
     def __init__(self, folder: LabFolder, store: Store) -> None:
         self._folder = folder.releases
         self._store = store
+        self._lock = threading.Lock()
         self._key = folder.keys / "release.pem"
         self.trusted_keys = folder.keys / "trusted.pem"
         """Whose signatures of models count."""
@@ -37,23 +41,41 @@ class Feed:
             row = db.execute("SELECT feed FROM feeds ORDER BY sequence DESC LIMIT 1").fetchone()
         return ReleaseFeed.model_validate_json(row["feed"]) if row else ReleaseFeed(sequence=0, releases=())
 
-    def publish(self, releases: list[Release]) -> ReleaseFeed:
-        """Make these the feed; unsigned ones are signed. The sequence grows only when something changed."""
+    def close(self, closed: dict[str, str]) -> None:
+        """From now on servers refuse these teams' callers, with the reason; everybody else's are answered."""
+        with self._lock:  # ticks close teams while the registry is followed
+            before = self.current()
+            if closed != before.closed:
+                self._put(before, before.model_copy(update={"sequence": before.sequence + 1, "closed": closed}))
+
+    def publish(self, releases: list[Release], shares: Shares | None = None) -> ReleaseFeed:
+        """Make these the feed, with the teams' shares of each pool; unsigned ones are signed.
+
+        The sequence grows only when something changed.
+        """
+        with self._lock:
+            return self._publish(releases, shares or {})
+
+    def _publish(self, releases: list[Release], shares: Shares) -> ReleaseFeed:
         before = self.current()
-        known = {r.id: r for r in before.releases}
+        known = {(r.id, r.pool): r for r in before.releases}
         wanted = tuple(
-            self._settled(r, known.get(r.id)) for r in sorted(releases, key=lambda r: (r.model, r.role, r.id))
+            self._settled(r, known.get((r.id, r.pool)))
+            for r in sorted(releases, key=lambda r: (r.model, r.role, r.id, r.pool))
         )
-        if wanted == before.releases:
+        if (wanted, shares) == (before.releases, before.shares):
             self.repair(before)
             return before
-        after = ReleaseFeed(sequence=before.sequence + 1, releases=wanted)
+        after = ReleaseFeed(sequence=before.sequence + 1, releases=wanted, shares=shares, closed=before.closed)
+        self._put(before, after)
+        return after
+
+    def _put(self, before: ReleaseFeed, after: ReleaseFeed) -> None:
         with self._store.write() as db:
             db.execute("INSERT INTO feeds VALUES (?, ?)", (after.sequence, after.model_dump_json()))
             db.execute("DELETE FROM feeds WHERE sequence <= ?", (after.sequence - KEPT_FEEDS,))
             lineage.append(db, lineage.of_feed(before, after))
         write_model(self._folder / "feed.json", after)
-        return after
 
     def repair(self, feed: ReleaseFeed) -> None:
         """Write feed.json again where it is missing or not the database's (killed in between).

@@ -83,8 +83,8 @@ def of_decision(record: DecisionRecord) -> list[Event]:
 
 def of_feed(before: ReleaseFeed, after: ReleaseFeed) -> list[Event]:
     """A run per release that is new or has changed."""
-    known = {release.id: release.statement() for release in before.releases}
-    changed = [release for release in after.releases if known.get(release.id) != release.statement()]
+    known = {(release.id, release.pool): release.statement() for release in before.releases}
+    changed = [r for r in after.releases if known.get((r.id, r.pool)) != r.statement()]
     return [event for release in changed for event in _published(release, after.sequence)]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -11,7 +12,7 @@ from prometheus_client import generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from archlab.addresses import Replica, replicas
-from archlab.control import clock
+from archlab.control import clock, corrections
 from archlab.control.store import Store
 from archlab.errors import ArchlabError
 from archlab.settings import LabFolder
@@ -22,7 +23,7 @@ from archlab.unixhttp import get
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _SAMPLE = re.compile(r"^(?P<name>[a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{(?P<labels>.*)\})?\s+(?P<rest>\S+(?:\s+-?\d+)?)\s*$")
 _LABEL = re.compile(r'([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\]|\\.)*)"')
-COST_LABELS = ("team", "model", "mode", "kind", "resource", "basis")
+COST_LABELS = ("team", "model", "mode", "kind", "resource", "basis", "purchase")
 _COSTS = "SELECT {0}, SUM(cost_nanousd) FROM lines GROUP BY {0} ORDER BY {0}"
 _COUNTED = ("ticks", "answers", "labels", "decisions", "batch_runs")
 _SUFFIXES = ("_bucket", "_count", "_sum", "_created", "_total")
@@ -51,13 +52,24 @@ def own(store: Store, feed: ReleaseFeed) -> str:
         state = clock.read(db) if db.execute("SELECT 1 FROM clock").fetchone() else None
         counts = {name: db.execute(f"SELECT count(*) FROM {name}").fetchone()[0] for name in _COUNTED}  # noqa: S608
         costs = db.execute(_COSTS.format(", ".join(COST_LABELS))).fetchall()
+        corrected = Counter[tuple[str, str]]()
+        for line in (line for made in corrections.read(db) for line in made.lines):
+            corrected[line.team, line.model] += line.cost_nanousd
     bill = CounterMetricFamily("archlab_cost_usd", "The bill so far, on the business clock.", labels=COST_LABELS)
     for *labels, nanousd in costs:
         bill.add_metric(labels, nanousd / 1e9)
+    booked = GaugeMetricFamily(
+        "archlab_cost_corrections_usd",
+        "Charges and credits booked against lines of the bill.",
+        labels=("team", "model"),
+    )
+    for of, nanousd in corrected.items():
+        booked.add_metric(of, nanousd / 1e9)
     found: list[Metric] = [
         *(GaugeMetricFamily(f"archlab_control_{name}", f"Rows of {name}.", count) for name, count in counts.items()),
         GaugeMetricFamily("archlab_release_feed_sequence", "Of the feed in force.", feed.sequence),
         bill,
+        booked,
     ]
     if state:
         found.append(GaugeMetricFamily("archlab_clock_seconds", "The business clock.", int(state.now.timestamp())))

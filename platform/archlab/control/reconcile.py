@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from pydantic import TypeAdapter, ValidationError
 
-from archlab.control import batches, decisions
+from archlab.control import batches, decisions, traffic
 from archlab.control.batches import TableRun
 from archlab.control.desired import Desired
 from archlab.control.feed import Feed
@@ -60,8 +60,8 @@ class Reconciler:
         """Bring the feed up to date.
 
         Args:
-            retire: also withdraw what a model that changed its mode leaves behind; until then both stay published, so
-                that no request is without an answer while the gateway moves over.
+            retire: also withdraw what a model that changed its mode or pool leaves behind; until then both stay
+                published, so that no request is without an answer while the gateway moves over.
 
         Raises:
             UnavailableError: the registry does not answer; the feed stays as it is.
@@ -72,15 +72,15 @@ class Reconciler:
     def _run(self, *, retire: bool) -> Outcome:
         scenario, plan = self._desired.scenario, self._desired.plan
         aliases = self._registry.aliases()
-        before = {r.id: r for r in self._feed.current().releases}
+        before = {(r.id, r.pool): r for r in self._feed.current().releases}
         outcome = Outcome()
         wanted: list[Release] = []
         for model in scenario.models:
             known = [r for r in before.values() if r.model == model.name and not self._retired(r.model, r.version)]
             wanted += self._of_model(model, scenario, plan, aliases.get(model.name, {}), known, outcome, retire=retire)
-        feed = self._feed.publish(self._with_notices(wanted))
+        feed = self._feed.publish(self._with_notices(wanted), plan.shares)
         outcome.sequence = feed.sequence
-        outcome.published = [r.id for r in feed.releases if before.get(r.id) != r]
+        outcome.published = [r.id for r in feed.releases if before.get((r.id, r.pool)) != r]
         self._clean(scenario)
         return outcome
 
@@ -128,9 +128,25 @@ class Reconciler:
             else:
                 found += [made] if made else []
         found += _still_named(plan, model.name, [r for r in known if r.kind is kind], found)
+        found = self._within_shares(plan, found, outcome)
         settled = any(r.role == "champion" for r in found)
-        leaving = [] if retire and settled else [r for r in known if r.kind is not kind]
-        return found + leaving
+        pool = model.pool if kind is ReleaseKind.ONNX else _table_pool(model, scenario)
+        leaving = [] if retire and settled else [r for r in known if (r.kind, r.pool) != (kind, pool)]
+        return found + [r for r in leaving if r not in found]
+
+    def _within_shares(self, plan: Plan, releases: list[Release], outcome: Outcome) -> list[Release]:
+        """Without challengers to which the plan sends more callers than a decision lets it."""
+        challengers = [r for r in releases if r.role == "challenger"]
+        if not challengers:
+            return releases
+        with self._store.read() as db:
+            faults = {r.id: traffic.beyond(db, plan, r.model, r.version, r.decision_sha256) for r in challengers}
+        outcome.refused += [
+            {"model": r.model, "version": r.version, "role": r.role, "reason": faults[r.id]}
+            for r in challengers
+            if faults[r.id]
+        ]
+        return [r for r in releases if r.role != "challenger" or not faults[r.id]]
 
     def _release(self, model: Model, scenario: Scenario, plan: Plan, role: Role, version: str) -> Release | None:
         if model.mode is Mode.ONLINE:

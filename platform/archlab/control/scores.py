@@ -18,13 +18,14 @@ from archlab.quality import MEASURES
 from archlab.spec.airline import ModelScore, Scoreboard, Timeliness
 from archlab.spec.business import ModelCard
 from archlab.spec.money import Line, LineKind
-from archlab.spec.scenario import Model, Scenario
+from archlab.spec.scenario import Mode, Model, Scenario
 from archlab.world.value import worth
 
 BUSINESS_DAY = timedelta(days=1)
+THROTTLED = 429
 
 _JOINED = """
-SELECT a.model, a.timeliness, a.latency_ms, a.prediction, l.actual, l.baseline
+SELECT a.model, a.timeliness, a.status, a.latency_ms, a.prediction, l.actual, l.baseline
 FROM answers AS a LEFT JOIN labels AS l
   ON l.model = a.model AND l.subject = a.subject AND l.asked_us = a.asked_us AND l.known_us <= :now
 WHERE a.asked_us > :since AND a.asked_us <= :until
@@ -43,10 +44,11 @@ def scoreboard(
 ) -> Scoreboard:
     """Requests with since < asked <= until and money of the same time; labels as far as the clock's now knows them."""
     now = clock.read(db)
+    # without an end also what was booked since the last tick, at the clock's now: corrections, training
+    lines = bill.read(db, since or now.started, until)
     since, until = since or now.started, min(until or now.now, now.now)
     span = {"now": to_us(now.now), "since": to_us(since), "until": to_us(until)}
     answers = {name: list(rows) for name, rows in groupby(db.execute(_JOINED, span), key=itemgetter("model"))}
-    lines = bill.read(db, since, until)
     models = tuple(score(m, cards.get(m.name), answers.get(m.name, []), lines) for m in scenario.models)
     return _sum(since, until, models, lines)
 
@@ -74,6 +76,7 @@ def score(model: Model, card: ModelCard | None, rows: list[Row], lines: list[Lin
         late=counts[Timeliness.LATE],
         stale=counts[Timeliness.STALE],
         missing=counts[Timeliness.MISSING],
+        limited=sum(row["status"] == THROTTLED for row in rows),
         labelled=sum(row["actual"] is not None and row["prediction"] is not None for row in rows),
         metric=card.metric if card else "",
         quality=quality,
@@ -122,7 +125,8 @@ def _p99(latencies_ms: list[float]) -> float | None:
 
 def _mode(model: Model, lines: Iterable[Line]) -> str:
     """How it answered at the end of the time: what its newest line was charged for; as declared when nothing was."""
-    own = [line for line in lines if line.model == model.name]
+    answering = {mode.value for mode in Mode}
+    own = [line for line in lines if line.model == model.name and line.mode in answering and not line.corrects]
     return max(own, key=lambda line: line.end).mode if own else model.mode.value
 
 

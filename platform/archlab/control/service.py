@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from archlab.addresses import REGISTRY, part
-from archlab.control import clock, lineage
+from archlab.control import bill, clock, lineage, quotas
 from archlab.control.autoscaler import Autoscaler
 from archlab.control.desired import Desired
 from archlab.control.feed import Feed
@@ -38,6 +38,7 @@ class Service:
         self.desired = Desired(folder)
         self.store = Store(folder.control_db)
         lineage.prepare(self.store)
+        bill.prepare(self.store)
         self.feed = Feed(folder, self.store)
         self.feed.repair(self.feed.current())
         self.logins = LoginCodes()
@@ -51,6 +52,7 @@ class Service:
         self.autoscaler = Autoscaler(folder, self.desired)
         self._started = False
         self._failure = ""
+        self._refused: list[str] = []
         self._log_failure = ""
         self._scale_failure = ""
 
@@ -98,10 +100,21 @@ class Service:
         try:
             self.autoscaler.run()
             self._scale_failure = ""
-        except ArchlabError as error:
+        except (OSError, ArchlabError) as error:
             if str(error) != self._scale_failure:
                 _log.warning("pools not scaled: %s", error)
             self._scale_failure = str(error)
+
+    def requests_today(self) -> dict[str, int]:
+        """Of the business, by team."""
+        scenario = self.scenario
+        with self.store.read() as db:
+            return quotas.requests_today(db, scenario, clock.read(db).now)
+
+    def settle_quotas(self) -> None:
+        """Have servers refuse whoever has used up its requests of the business day, and nobody else."""
+        if any(team.quotas.requests_per_day is not None for team in self.scenario.teams) or self.feed.current().closed:
+            self.feed.close(quotas.closed(self.scenario, self.requests_today()))
 
     def close(self) -> None:
         """Close the databases."""
@@ -115,9 +128,12 @@ class Service:
     def follow(self) -> None:
         """One round of following the registry; a failure is logged when it is a new one."""
         try:
-            self.reconciler.run()
-            self._failure = ""
-        except ArchlabError as error:
+            refused = sorted({found["reason"] for found in self.reconciler.run().refused})
+            for reason in refused:
+                if reason not in self._refused:
+                    _log.warning("refused a release: %s", reason)
+            self._refused, self._failure = refused, ""
+        except (OSError, sqlite3.Error, ArchlabError) as error:  # a full disk ends one round, not all that follow
             if str(error) != self._failure:
                 _log.warning("releases not reconciled: %s", error)
             self._failure = str(error)

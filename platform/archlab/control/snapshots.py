@@ -11,6 +11,7 @@ from archlab.control import lineage
 from archlab.control.store import Store
 from archlab.errors import UserError
 from archlab.files import write_model
+from archlab.recovery.copying import arrivals
 from archlab.settings import LabFolder
 from archlab.spec.base import Spec, UtcTime
 from archlab.spec.lineage import OpenLineageEvent
@@ -37,7 +38,9 @@ def publish(store: Store, folder: LabFolder, made: Materialized) -> FeatureSnaps
     """
     for view in made.views:
         file = (folder.snapshots / view.path).resolve()
-        if not file.is_relative_to(folder.snapshots.resolve()) or not file.is_file():
+        # a region may die with a file that was written there a moment ago: then the view stays as it was
+        there = file.is_file() or folder.regions.is_dir()
+        if not file.is_relative_to(folder.snapshots.resolve()) or not there:
             raise UserError(f"The snapshot of view {view.view} is not at {view.path} under the snapshots' folder.")
     with store.write() as db:
         before = _newest(db)
@@ -53,8 +56,10 @@ def publish(store: Store, folder: LabFolder, made: Materialized) -> FeatureSnaps
         lineage.append(db, made.lineage)
         lineage.append(db, lineage.of_snapshot(after, hashlib.sha256(manifest.encode()).hexdigest()))
         gone = _forget(db, after.sequence - KEPT)
-        write_model(folder.snapshots / "current.json", after)
-    for path in gone:
+        # in a region that took over, files of views may be lost that are not made anew yet
+        here = arrivals.as_arrived(after, arrivals.manifest(folder.snapshots), folder.snapshots)
+        write_model(folder.snapshots / arrivals.MANIFEST, here)
+    for path in gone - {view.path for view in here.views}:
         (folder.snapshots / path).unlink(missing_ok=True)
     return after
 

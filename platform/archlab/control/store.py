@@ -1,4 +1,7 @@
-"""SQLite in WAL mode, one writer; control.db's schema. What is acknowledged is on disk."""
+"""SQLite in WAL mode, one writer; control.db's schema. What is acknowledged is on disk.
+
+Tables of the bill and of lineage are made by their own modules when control starts.
+"""
 
 from __future__ import annotations
 
@@ -29,18 +32,6 @@ CREATE INDEX answers_by_time ON answers (model, asked_us);
 CREATE TABLE labels (
   model TEXT NOT NULL, subject TEXT NOT NULL, asked_us INTEGER NOT NULL, known_us INTEGER NOT NULL,
   actual REAL NOT NULL, baseline REAL, PRIMARY KEY (model, subject, asked_us)
-) WITHOUT ROWID;
-CREATE TABLE usage (
-  id TEXT PRIMARY KEY, start_us INTEGER NOT NULL, end_us INTEGER NOT NULL, team TEXT NOT NULL, model TEXT NOT NULL,
-  mode TEXT NOT NULL, unit TEXT NOT NULL, resource TEXT NOT NULL, kind TEXT NOT NULL,
-  quantity INTEGER NOT NULL, basis TEXT NOT NULL
-) WITHOUT ROWID;
-CREATE INDEX usage_by_interval ON usage (start_us, end_us);
-CREATE TABLE lines (
-  usage_id TEXT NOT NULL, start_us INTEGER NOT NULL, end_us INTEGER NOT NULL, team TEXT NOT NULL, model TEXT NOT NULL,
-  mode TEXT NOT NULL, kind TEXT NOT NULL, resource TEXT NOT NULL, quantity INTEGER NOT NULL,
-  unit_price_nanousd INTEGER NOT NULL, unit_price_per INTEGER NOT NULL, cost_nanousd INTEGER NOT NULL,
-  basis TEXT NOT NULL, PRIMARY KEY (start_us, end_us, usage_id, kind)
 ) WITHOUT ROWID;
 CREATE TABLE decisions (
   sequence INTEGER PRIMARY KEY, action TEXT NOT NULL, name TEXT NOT NULL, version TEXT NOT NULL,

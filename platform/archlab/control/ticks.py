@@ -9,10 +9,10 @@ from archlab.control.store import Store
 from archlab.control.times import to_us
 from archlab.errors import ConflictError
 from archlab.spec.airline import Answer, Label, Tick
-from archlab.spec.money import PriceBook
+from archlab.spec.scenario import Scenario
 
 
-def record(store: Store, tick: Tick, prices: PriceBook) -> bool:
+def record(store: Store, tick: Tick, scenario: Scenario) -> bool:
     """Keep answers, labels, usage and lines, and move the clock to the tick's end; False when it was recorded before.
 
     Raises:
@@ -30,7 +30,7 @@ def record(store: Store, tick: Tick, prices: PriceBook) -> bool:
                 "Read the clock and go on from there.",
             )
         _insert(db, tick)
-        bill.record(db, tick.usage, prices)
+        bill.record(db, tick.usage, scenario)
         clock.move(db, tick.end)
     return True
 

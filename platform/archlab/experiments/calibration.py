@@ -34,7 +34,10 @@ def calibrate(lab: Lab | None, progress: Progress) -> Calibration:
     Raises:
         ConflictError: the lab's scratch lab is in use.
         TargetError: the scratch lab does not come up.
+        LabStateError: the lab can have none.
     """
+    if lab is not None:
+        scratch.check_possible(lab)
     progress("calibrate", "ONNX Runtime")
     bare = measure()
     rate = p99 = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from archlab.errors import LabStateError
@@ -24,6 +25,11 @@ def hidden_days(question: str, seed: int, starts: datetime, now: datetime, days:
             f"The clock stands at {now:%Y-%m-%d}: no day is left that you have not seen.", "Run: archlab reset"
         )
     return starts + min(ahead, key=lambda n: _draw(question, seed, n)) * DAY
+
+
+def hidden_team(question: str, seed: int, teams: Sequence[str]) -> str:
+    """One of the teams: the same for a question and a seed."""
+    return min(teams, key=lambda team: hashlib.sha256(f"{question}/{seed}/{team}".encode()).digest())
 
 
 def _draw(question: str, seed: int, number: int) -> bytes:

@@ -9,18 +9,20 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
 from archlab import __version__
 from archlab.errors import ArchlabError, TargetError, UserError
-from archlab.experiments import calibration
-from archlab.experiments.hidden import hidden_days
-from archlab.experiments.scoring import REPEATS, too_slow
+from archlab.experiments import calibration, neighbours
+from archlab.experiments.hidden import hidden_days, hidden_team
+from archlab.experiments.holding import REPEATS
+from archlab.experiments.scoring import too_slow
 from archlab.files import write_model
 from archlab.lab import scratch
 from archlab.lab.clock import advance
@@ -30,9 +32,9 @@ from archlab.lab.work import clock
 from archlab.plan.layout import layout
 from archlab.plan.resolve import override
 from archlab.spec.airline import Scoreboard
-from archlab.spec.experiments import DesignRun, DesignTask, DesignTrial, Load, LoadFigures
+from archlab.spec.experiments import DesignRun, DesignTask, DesignTrial, Load, LoadFigures, Noise
 from archlab.spec.plan import Progress
-from archlab.spec.scenario import Overrides, Scenario
+from archlab.spec.scenario import Mode, Overrides, Scenario
 
 DAY = timedelta(days=1)
 USERS = 10
@@ -48,6 +50,16 @@ class Conditions:
     load_seconds: int
     lose: str
     """Replica to take away before the load; empty for none."""
+    noisy: str = ""
+    """Team that asks for far more than its part during the load; empty for none."""
+    noise_rows: int = 0
+    noise_per_s: float | None = None
+    """How loud it is; None until one design's measurement has scaled it to this machine."""
+
+    def as_loud_as(self, loads: Iterable[Load]) -> Conditions:
+        """These, with the noise that there was beside loads: all designs of a trial get the same."""
+        offered = (load.noise.figures.offered_per_s for load in loads if load.noise and load.noise.figures)
+        return replace(self, noise_per_s=self.noise_per_s or next(offered, None))
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +75,9 @@ def check(lab: Lab, design: Overrides) -> None:
 
     Raises:
         UserError: it names what the scenario does not have, or no device is left for it.
+        LabStateError: no scratch lab can be made of this lab.
     """
+    scratch.check_possible(lab)
     for name, change in design.models.items():
         if change.canary_percent or change.shadow_percent:
             raise UserError(f"{name}: a design has no canary or shadow: every version there is the champion.")
@@ -73,7 +87,8 @@ def check(lab: Lab, design: Overrides) -> None:
 
 
 def conditions(lab: Lab, question: str, task: DesignTask, rate: float) -> Conditions:
-    """Hidden days by question and seed, none that the learner's clock has reached; the load by this machine's rate.
+    """Hidden days and noisy team by question and seed, no day that the learner's clock has reached; the load by this
+    machine's rate.
 
     Raises:
         UserError: the clock has passed all days that could be taken.
@@ -81,7 +96,9 @@ def conditions(lab: Lab, question: str, task: DesignTask, rate: float) -> Condit
     starts = hidden_days(question, lab.identity.seed, lab.declared.starts, clock(lab), task.days)
     offered = float(f"{rate * task.load_share:.2g}")
     lose = f"{task.lose}-0" if task.lose else ""
-    return Conditions(starts, task.days, offered, task.load_seconds, lose)
+    online = sorted({m.team for m in lab.declared.models if m.mode is Mode.ONLINE})
+    noisy = hidden_team(question, lab.identity.seed, online) if task.noise_rows else ""
+    return Conditions(starts, task.days, offered, task.load_seconds, lose, noisy, task.noise_rows)
 
 
 def demand(lab: Lab, where: Conditions) -> dict[str, int]:
@@ -104,10 +121,13 @@ def trial(
     """
     taken, _ = calibration.needed(lab, progress)
     with scratch.reserved(lab, f"answer {question}"):
-        naive = tuple(_measured(lab, name, design, where, progress) for name, design in others.naive)
+        naive: list[DesignRun] = []
+        for name, design in others.naive:
+            naive.append(_measured(lab, name, design, where, progress))
+            where = where.as_loud_as(naive[-1].loads)
         reference = _measured(lab, *others.reference, where, progress)
         own = _measured(lab, "submitted", submitted, where, progress)
-    return DesignTrial(question=question, submitted=own, reference=reference, naive=naive, calibration=taken)
+    return DesignTrial(question=question, submitted=own, reference=reference, naive=tuple(naive), calibration=taken)
 
 
 def digest(scenario: Scenario, seed: int, design: Overrides, where: Conditions, data: str) -> str:
@@ -122,6 +142,7 @@ def digest(scenario: Scenario, seed: int, design: Overrides, where: Conditions, 
         "offered_per_s": where.offered_per_s,
         "load_seconds": where.load_seconds,
         "lose": where.lose,
+        "noise": [where.noisy, where.noise_rows, where.noise_per_s, REPEATS] if where.noisy else ["", where.noise_rows],
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
@@ -179,20 +200,43 @@ def _loads(made: Lab, where: Conditions, progress: Progress) -> tuple[Load, ...]
     first = _load(made, where, progress)
     if not too_slow(first, made.scenario):
         return (first,)
-    return (first, *(_load(made, where, progress) for _ in range(REPEATS - 1)))
+    again = where.as_loud_as([first])
+    return (first, *(_load(made, again, progress) for _ in range(REPEATS - 1)))
 
 
 def _load(made: Lab, where: Conditions, progress: Progress) -> Load:
     progress("load", f"{where.offered_per_s:g} requests/s for {where.load_seconds} s")
     script = script_of(made)
-    extra = {"ARCHLAB_LOAD_REQUESTS": str(prepared(made, script))}
-    facts = drive(made, script, USERS, where.load_seconds, where.offered_per_s / USERS, extra)
+    if where.noisy:
+        noise, facts = _beside_noise(made, where)
+    else:
+        noise, facts = None, _driven(made, where, prepared(made, script))
     return Load(
         offered_per_s=where.offered_per_s,
         seconds=facts["seconds"],
         lost=where.lose,
         models=tuple(figures(facts["models"])),
+        noise=noise,
     )
+
+
+def _driven(made: Lab, where: Conditions, requests: Path) -> dict[str, Any]:
+    extra = {"ARCHLAB_LOAD_REQUESTS": str(requests)}
+    return drive(made, script_of(made), USERS, where.load_seconds, where.offered_per_s / USERS, extra)
+
+
+def _beside_noise(made: Lab, where: Conditions) -> tuple[Noise, dict[str, Any]]:
+    """The load of everybody else while one team is noisy; quiet when that team has nothing online."""
+    team = made.scenario.team(where.noisy)
+    if not any(m.team == team.name and m.mode is Mode.ONLINE for m in made.scenario.models):
+        facts = _driven(made, where, prepared(made, script_of(made)))
+        return Noise(team=team.name, isolation=team.isolation), facts
+    others, noise = neighbours.requests_of(made, team.name, where.noise_rows)
+    offered, counted = where.noise_per_s or neighbours.offered_by(made, noise), dict[str, Any]()
+    with neighbours.aloud(made, noise, offered, counted):
+        facts = _driven(made, where, others)
+    became = neighbours.noise_figures(counted, team.name, offered)
+    return Noise(team=team.name, isolation=team.isolation, figures=became), facts
 
 
 def figures(models: Mapping[str, Mapping[str, float]]) -> list[LoadFigures]:

@@ -55,11 +55,12 @@ class Admin:
         stats = self.stats(rf"^cluster\.{cluster.replace('.', '[._]')}\.upstream_rq_(active|pending_active)$")
         return sum(int(value) for value in stats.values())
 
-    def ailing(self) -> set[str]:
-        """Clusters that have a replica which Envoy does not regard as healthy."""
+    def ailing(self, *, all_members: bool = False) -> set[str]:
+        """Clusters that have a replica which Envoy does not regard as healthy; or only such replicas."""
         stats = self.stats(r"^cluster\..*\.membership_(healthy|total)$")
         names = {key.removeprefix("cluster.").rpartition(".")[0] for key in stats}
-        return {n for n in names if stats[f"cluster.{n}.membership_healthy"] != stats[f"cluster.{n}.membership_total"]}
+        counts = {n: (stats[f"cluster.{n}.membership_healthy"], stats[f"cluster.{n}.membership_total"]) for n in names}
+        return {n for n, (up, total) in counts.items() if (up == "0" and total != "0" if all_members else up != total)}
 
     def stats(self, pattern: str) -> dict[str, str]:
         """Counters, gauges and texts whose name matches a regular expression."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import signal
 import threading
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -34,11 +35,19 @@ class Agent:
     folder: LabFolder
     mirror: Mirror
     site: Names
-    slices: EndpointSlices = field(default_factory=EndpointSlices)
-    units: frozenset[str] = frozenset()
-    """Server units of the plan: each has endpoint files, be there pods or not."""
-    _pods: Services = field(default_factory=dict)
+    slices: Callable[[str], EndpointSlices] = EndpointSlices
+    """Those of a team's namespace."""
+    units: Mapping[str, str] = field(default_factory=dict)
+    """Teams of the plan's server units: each has endpoint files, be there pods or not."""
+    _pods: dict[str, Services] = field(default_factory=dict)
+    """By the team in whose namespace they are."""
+    _watched: set[str] = field(default_factory=set)
     _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def teams(self) -> frozenset[str]:
+        """In whose namespaces the plan has servers."""
+        return frozenset(self.units.values())
 
     @property
     def files(self) -> GatewayFiles:
@@ -52,8 +61,10 @@ class Agent:
         while not stop.is_set():
             try:
                 self.mirror.follow(0)
-                self.list_pods()
-                write(self._configuration(), self.files)
+                config = self._configuration()
+                for team in self.teams:
+                    self.list_pods(team)
+                write(config, self.files)
                 self.mirror.applied = self.mirror.digest
             except (*UNREACHABLE, ArchlabError) as error:
                 complaint = _warn(f"waiting for a plan: {error}", complaint)
@@ -78,45 +89,57 @@ class Agent:
                 stop.wait(RETRY_S)
 
     def follow_pods(self, stop: threading.Event) -> None:
-        """Keep the endpoint files what the Kubernetes API says."""
-        complaint = ""
+        """Keep the endpoint files what the Kubernetes API says, of every namespace that the plan has servers in."""
         while not stop.is_set():
-            try:
-                version = self.list_pods()
-                for _ in self.slices.changes(version):
-                    self.list_pods()
-                complaint = ""
-            except ArchlabError as error:
-                complaint = _warn(f"the replicas stay as they are: {error}", complaint)
-                stop.wait(RETRY_S)
+            for team in self.teams - self._watched:
+                self._watched.add(team)
+                threading.Thread(target=self._follow_team, args=(team, stop), daemon=True).start()
+            stop.wait(RETRY_S)
 
-    def list_pods(self) -> str:
-        """Read who is ready and write it down; the version of what was read."""
-        pods, version = self.slices.services()
+    def list_pods(self, team: str) -> str:
+        """Read who is ready in a team's namespace and write it down; the version of what was read."""
+        pods, version = self.slices(team).services()
         with self._lock:
-            self._pods = pods
+            self._pods[team] = pods
             self._write_pods()
         return version
 
+    def _follow_team(self, team: str, stop: threading.Event) -> None:
+        """As long as the plan has servers there; without the API, or the right to ask, what is known stays."""
+        complaint = ""
+        while not stop.is_set() and team in self.teams:
+            try:
+                version = self.list_pods(team)
+                for _ in self.slices(team).changes(version):
+                    self.list_pods(team)
+                complaint = ""
+            except (*UNREACHABLE, ArchlabError) as error:  # a full disk ends one round, not all that follow
+                complaint = _warn(f"the replicas of {team} stay as they are: {error}", complaint)
+                stop.wait(RETRY_S)
+        self._watched.discard(team)
+
     def _take_over(self) -> None:
+        before = self.teams
         config = self._configuration()
-        with self._lock:
-            self._write_pods()
+        for team in self.teams - before:
+            self._pods.pop(team, None)  # what was known of it may be of another time
+        for team in self.teams - self._pods.keys():
+            self.list_pods(team)
         roll_out(config, self.files)
         self.mirror.applied, self.mirror.error = self.mirror.digest, ""
         _log.info("plan %s is in force", self.mirror.digest[:12])
 
     def _configuration(self) -> Configuration:
         plan = Plan.model_validate_json((self.folder.root / "gateway" / "plan.json").read_bytes())
-        self.units = frozenset(unit.name for unit in plan.units if unit.role is Role.SERVER)
+        self.units = {unit.name: unit.team for unit in plan.units if unit.role is Role.SERVER}
         with self._lock:
             self._write_pods()
         jwks = (self.folder.keys / "jwks.json").read_text()
         return configuration(plan, self.folder, LISTEN, jwks, self.site)
 
     def _write_pods(self) -> None:
-        for unit in self.units:
-            self.site.write(unit, [pod.host for pod in self._pods.get(unit, ())])
+        for unit, team in self.units.items():
+            self.site.write(unit, [pod.host for pod in self._pods.get(team, {}).get(unit, ())])
 
 
 def _warn(text: str, before: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from archlab.gateway.callers import TEAM
 from archlab.gateway.messages import Message, seconds, typed
 
 FILTER = "envoy.filters.http.local_ratelimit"
@@ -16,7 +17,7 @@ def settings(limits: Mapping[str, int]) -> Message:
     return typed(
         "rate-limit",
         stat_prefix="team",
-        rate_limits=[{"actions": [{"request_headers": {"header_name": "x-archlab-team", "descriptor_key": "team"}}]}],
+        rate_limits=[{"actions": [{"request_headers": {"header_name": TEAM, "descriptor_key": "team"}}]}],
         token_bucket=_bucket(UNLIMITED),
         filter_enabled=_always(),
         filter_enforced=_always(),

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from archlab.gateway import limits, model_reader
+from archlab.gateway import callers, limits, model_reader
 from archlab.gateway.messages import Message, file_source, seconds, typed
 from archlab.gateway.routes import JWT_FILTER, NAME, REQUIREMENT, SHADOW
 from archlab.identity import AUDIENCE, issuer
 
-IDENTITY = {"x-archlab-user": "sub", "x-archlab-team": "team", "x-archlab-scope": "scope"}
+IDENTITY = {"x-archlab-user": "sub", callers.TEAM: "team", "x-archlab-scope": "scope"}
 """Headers that only the gateway sets, each from a claim of the checked token."""
 COOKIE = "archlab_token"
 
 _ERRORS = {
     400: ("The gateway can't read this request (%RESPONSE_CODE_DETAILS%).", "Paths take no escaped slashes."),
     401: ("%LOCAL_REPLY_BODY%.", 'Send -H "Authorization: Bearer $(archlab token)".'),
+    403: (
+        "Team %REQ(X-ARCHLAB-TEAM)% may not use %ROUTE_NAME% (%LOCAL_REPLY_BODY%).",
+        "Its owners can let your team: archlab access explain TEAM MODEL.",
+    ),
     429: ("Your team's limit of requests per second is used up.", "Ask less often, or raise the team's limit."),
     503: ("No replica answers: %LOCAL_REPLY_BODY%.", "See: archlab status"),
     504: ("No answer in time.", "See: archlab status"),
@@ -25,19 +29,26 @@ _CALL_ERRORS = {
     **{code: f"{error} {remedy}" for code, (error, remedy) in _ERRORS.items()},
     401: "%LOCAL_REPLY_BODY%. Send metadata, authorization: Bearer $(archlab token).",
 }
-_CALL_STATUS = {400: "3", 401: "16", 413: "8", 429: "8", 503: "14", 504: "4", 0: ""}
-"""INVALID_ARGUMENT, UNAUTHENTICATED, RESOURCE_EXHAUSTED (twice), UNAVAILABLE, DEADLINE_EXCEEDED; 0 is any other."""
+_CALL_STATUS = {400: "3", 401: "16", 403: "7", 413: "8", 429: "8", 503: "14", 504: "4", 0: ""}
+"""INVALID_ARGUMENT, UNAUTHENTICATED, PERMISSION_DENIED, RESOURCE_EXHAUSTED (twice), UNAVAILABLE, DEADLINE_EXCEEDED.
+
+0 is any other.
+"""
 
 
 def listener(lab: str, address: tuple[str, int], jwks: str, log: Path, routes: Path) -> Message:
-    """Listens on a host and port only; takes its routes from the file that `routes` goes to."""
+    """Listens on a host and port only; takes its routes from the file that `routes` goes to.
+
+    With a port reused, a second gateway would get half of the first one's connections; without, it can't have the port.
+    """
     host, port = address
     bound = {"socket_address": {"address": host, "port_value": port}}
     manager = {
         "name": "envoy.filters.network.http_connection_manager",
         "typed_config": _manager(lab, jwks, log, routes),
     }
-    return typed("listener", name=f"gateway-{port}", address=bound, filter_chains=[{"filters": [manager]}])
+    chains = [{"filters": [manager]}]
+    return typed("listener", name=f"gateway-{port}", address=bound, filter_chains=chains, enable_reuse_port=False)
 
 
 def _manager(lab: str, jwks: str, log: Path, routes: Path) -> Message:
@@ -65,6 +76,7 @@ def _manager(lab: str, jwks: str, log: Path, routes: Path) -> Message:
             {"name": JWT_FILTER, "typed_config": _authentication(lab, jwks)},
             {"name": limits.FILTER, "typed_config": typed("rate-limit", stat_prefix="team")},
             model_reader.model_reader(),
+            callers.callers(),
             {"name": "envoy.filters.http.router", "typed_config": typed("router", suppress_envoy_headers=True)},
         ],
         local_reply_config=_replies(),

@@ -22,10 +22,13 @@ TYPES = {
     "rate-limit": _FILTERS + "local_ratelimit.v3.LocalRateLimit",
     "lua": _FILTERS + "lua.v3.Lua",
     "lua-route": _FILTERS + "lua.v3.LuaPerRoute",
+    "rbac": _FILTERS + "rbac.v3.RBAC",
+    "rbac-route": _FILTERS + "rbac.v3.RBACPerRoute",
     "router": _FILTERS + "router.v3.Router",
     "early-headers": "extensions.http.early_header_mutation.header_mutation.v3.HeaderMutation",
     "request-id": "extensions.request_id.uuid.v3.UuidRequestIdConfig",
     "previous-hosts": "extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate",
+    "previous-priorities": "extensions.retry.priority.previous_priorities.v3.PreviousPrioritiesConfig",
     "http-options": "extensions.upstreams.http.v3.HttpProtocolOptions",
     "file-log": "extensions.access_loggers.file.v3.FileAccessLog",
 }

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from archlab.errors import TargetError, UnavailableError
 from archlab.gateway.admin import Admin, Uptake
-from archlab.gateway.clusters import SHADOW_SUFFIX
+from archlab.gateway.clusters import SHADOW_SUFFIX, stands_by
 from archlab.gateway.configuration import Configuration, GatewayFiles, write
 from archlab.gateway.messages import Message
 
@@ -46,17 +46,36 @@ def roll_out(config: Configuration, files: GatewayFiles, *, patience_s: float = 
 def wait_healthy(config: Configuration, files: GatewayFiles, *, patience_s: float = PATIENCE_S) -> None:
     """Return when Envoy regards every replica in the clusters of `config` as healthy.
 
-    A replica that says it is ready gets requests only after Envoy's next health check.
+    A replica that says it is ready gets requests only after Envoy's next health check. Clusters of which some members
+    stand by are left out: see `wait_answering`.
 
     Raises:
         TargetError: one stays unhealthy, or Envoy does not answer.
     """
+    names = {str(c["name"]) for c in config.clusters if not stands_by(c)}
+    _wait_well(files, lambda admin: names & admin.ailing(), patience_s)
+
+
+def wait_answering(config: Configuration, files: GatewayFiles, *, patience_s: float = PATIENCE_S) -> None:
+    """Return when every cluster of which some members stand by has one that answers; after `roll_out`.
+
+    A registry whose database follows another never says that it is primary.
+
+    Raises:
+        TargetError: one has none, or Envoy does not answer.
+    """
+    names = {str(c["name"]) for c in config.clusters if stands_by(c)}
+    if names:
+        _wait_well(files, lambda admin: names & admin.ailing(all_members=True), patience_s)
+
+
+def _wait_well(files: GatewayFiles, ailing: Callable[[Admin], set[str]], patience_s: float) -> None:
     admin = Admin(files.admin)
     _answer(admin, patience_s)
-    names = {str(c["name"]) for c in config.clusters}
-    if not _until(lambda: not names & admin.ailing(), patience_s):
-        ailing = ", ".join(sorted(names & admin.ailing()))
-        raise TargetError(f"The gateway finds {ailing} unhealthy.", "See: archlab status", unit=UNIT)
+    if not _until(lambda: not ailing(admin), patience_s):
+        raise TargetError(
+            f"The gateway finds {', '.join(sorted(ailing(admin)))} unhealthy.", "See: archlab status", unit=UNIT
+        )
 
 
 def _hand_over(

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import re
 
-from archlab.gateway import limits, model_reader
+from archlab.gateway import callers, limits, model_reader
 from archlab.gateway.clusters import cluster_name, shadow_cluster_name
+from archlab.gateway.failover import next_priority
 from archlab.gateway.messages import Message, seconds, typed
 from archlab.spec.plan import Backend, Plan, Role, Route, Shadow
 
@@ -31,6 +32,8 @@ MAX_CALL_BYTES = (8 << 20) + 1024
 INFERENCE_TIMEOUT_S = 5.0
 INFERENCE_TRY_S = 2.4
 """Leaves time for a second replica when the first one hangs."""
+REGION_TRY_S = 1.6
+"""Leaves time for two more tries, in the other region as well."""
 REGISTRY_TIMEOUT_S = 120.0
 CONTROL_TIMEOUT_S = 60.0
 REPOSITORY = "/v2/repository/"
@@ -67,24 +70,30 @@ def _model(route: Route) -> Message:
         route.model,
         {"path_separated_prefix": f"/v2/models/{route.model}"},
         _asked(route),
+        route.callers,
     )
 
 
 def _asked(route: Route, *, grpc: bool = False) -> Message:
     """What becomes of a model's requests."""
-    return {**_backends(route.backends, grpc=grpc), **_mirror(route.shadow, grpc=grpc), **_inference(grpc=grpc)}
+    tries = _inference(grpc=grpc, regions=any(b.elsewhere for b in route.backends))
+    return {**_backends(route.backends, grpc=grpc), **_mirror(route.shadow, grpc=grpc), **tries}
 
 
 def _backends(backends: tuple[Backend, ...], *, grpc: bool) -> Message:
     carrying = [b for b in backends if b.weight > 0]
     if len(carrying) == 1 and not carrying[0].version:
-        return {"cluster": cluster_name(carrying[0].unit, carrying[0].replicas, grpc=grpc)}
+        return {"cluster": _cluster(carrying[0], grpc=grpc)}
     return {"weighted_clusters": {"clusters": [_weighted(b, grpc=grpc) for b in carrying]}}
+
+
+def _cluster(backend: Backend, *, grpc: bool) -> str:
+    return cluster_name(backend.unit, backend.replicas, grpc=grpc, elsewhere=backend.elsewhere)
 
 
 def _weighted(backend: Backend, *, grpc: bool) -> Message:
     """A share of the traffic. A version that the caller asks for by header stands; otherwise the backend's is set."""
-    share: Message = {"name": cluster_name(backend.unit, backend.replicas, grpc=grpc), "weight": backend.weight}
+    share: Message = {"name": _cluster(backend, grpc=grpc), "weight": backend.weight}
     if not backend.version:
         return share
     return {**share, "request_headers_to_add": [_header(VERSION, backend.version, "ADD_IF_ABSENT")]}
@@ -109,19 +118,20 @@ def _header(key: str, value: str, append_action: str) -> Message:
     return {"header": {"key": key, "value": value}, "append_action": append_action}
 
 
-def _inference(*, grpc: bool = False) -> Message:
+def _inference(*, grpc: bool = False, regions: bool = False) -> Message:
     # gRPC cancels what reaches a server the moment it stops; callers that cancel wait for no answer
     busy = "unavailable,cancelled" if grpc else "retriable-status-codes"
     retry = {
         "retry_on": f"connect-failure,refused-stream,reset,{busy}",
         "retriable_status_codes": [503],
-        "num_retries": 1,
-        "per_try_timeout": seconds(INFERENCE_TRY_S),
+        "num_retries": 2 if regions else 1,
+        "per_try_timeout": seconds(REGION_TRY_S if regions else INFERENCE_TRY_S),
         "retry_host_predicate": [
             {"name": "envoy.retry_host_predicates.previous_hosts", "typed_config": typed("previous-hosts")}
         ],
         "host_selection_retry_max_attempts": 10,
         "retry_back_off": {"base_interval": seconds(0.001), "max_interval": seconds(0.01)},
+        **(next_priority() if regions else {}),
     }
     return {"timeout": seconds(INFERENCE_TIMEOUT_S), "retry_policy": retry}
 
@@ -134,8 +144,11 @@ def _servers(plan: Plan) -> list[Message]:
     unit = next((u for u in units if u.serves != "table"), units[0])
     http: list[Message] = [{"path": "/v2"}, {"path": "/v2/"}, {"prefix": "/v2/health/"}]
     calls = [_call(f"{CALLS}Server"), _call(HEALTH)]
-    action = {"cluster": cluster_name(unit.name, unit.replicas), **_inference()}
-    called = {"cluster": cluster_name(unit.name, unit.replicas, grpc=True), **_inference(grpc=True)}
+    spread = (b for r in plan.routes for b in r.backends if b.unit == unit.name and b.elsewhere)
+    backend = next(spread, Backend(unit=unit.name, replicas=unit.replicas, weight=100))
+    regions = bool(backend.elsewhere)
+    action = {"cluster": _cluster(backend, grpc=False), **_inference(regions=regions)}
+    called = {"cluster": _cluster(backend, grpc=True), **_inference(grpc=True, regions=regions)}
     return [
         *(_guarded("servers", match, action) for match in http),
         *(_guarded("servers", match, called) for match in calls),
@@ -146,7 +159,7 @@ def _calls(plan: Plan) -> list[Message]:
     """gRPC. A call's path names no model: `no-model` has it read from the message, and the routes are tried again."""
     repository = f"The model repository is asked over REST, {REPOSITORY}: a call reaches one replica only."
     return [
-        *(_guarded(r.model, _call(f"{CALLS}Model", r.model), _asked(r, grpc=True)) for r in plan.routes),
+        *(_guarded(r.model, _call(f"{CALLS}Model", r.model), _asked(r, grpc=True), r.callers) for r in plan.routes),
         _reading("no-model", {"safe_regex": {"regex": NAMING}, "grpc": {}}, "No model of that name is deployed."),
         _missing("no-repository", _call(f"{CALLS}Repository"), repository),
     ]
@@ -175,8 +188,11 @@ def _platform(name: str, match: Message, cluster: str, timeout_s: float, **actio
     return _guarded(name, match, {"cluster": cluster, "timeout": seconds(timeout_s), "retry_policy": retry, **action})
 
 
-def _guarded(name: str, match: Message, action: Message) -> Message:
+def _guarded(name: str, match: Message, action: Message, teams: tuple[str, ...] | None = None) -> Message:
+    """A route that needs a token: of one of the teams, or of anybody."""
     needs = {JWT_FILTER: typed("jwt-route", requirement_name=REQUIREMENT)}
+    if teams is not None:
+        needs |= callers.only(teams)
     return {"name": name, "match": match, "route": action, "typed_per_filter_config": needs}
 
 

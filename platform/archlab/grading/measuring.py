@@ -1,4 +1,4 @@
-"""Ties a design question to what measures it: the designs of the scenario's content, a scratch lab, hidden days."""
+"""Ties a design question to what measures it: the scenario's designs, and a scratch lab on hidden days or a drill."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ def measure_in(lab: Lab, pack: Pack, progress: Progress) -> Measure:
 
     def measure(question: Question, design: Overrides) -> DesignTrial:
         assert question.design is not None
+        if question.design.drill:
+            return _drilled(lab, pack, question, design, progress)
         trial.check(lab, design)
         _, rate = calibration.needed(lab, progress)
         where = trial.conditions(lab, question.id, question.design, rate.value)
@@ -30,3 +32,17 @@ def measure_in(lab: Lab, pack: Pack, progress: Progress) -> Measure:
         return trial.trial(lab, question.id, design, others, where, progress)
 
     return measure
+
+
+def _drilled(lab: Lab, pack: Pack, question: Question, design: Overrides, progress: Progress) -> DesignTrial:
+    """A pair of regions in a hidden drill; the libraries that run it are needed only here."""
+    from archlab.drills import trial as drilling
+
+    assert question.design is not None
+    drilling.check(lab, design)
+
+    def made(name: str) -> tuple[str, Overrides]:
+        return name.replace("_", "-"), pack.designs[name](lab.resolved, {})
+
+    naive = [made(name) for name in question.design.naive]
+    return drilling.trial(lab, question.id, design, made(question.design.reference), naive, progress)

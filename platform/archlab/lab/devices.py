@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from pydantic import ValidationError
@@ -131,6 +132,16 @@ def taken(exposition: str) -> set[Spot]:
         labels = dict(_LABEL.findall(match["labels"]))
         found.add(Spot(labels["model"], labels["device"], labels["unit"], labels["replica"]))
     return found
+
+
+def shared(held: Iterable[Spot]) -> dict[tuple[str, str], int]:
+    """How many replicas of one model hold slices of one card, by model and card, where more than one does.
+
+    The planner never places them so: a card fails as a whole. A kubelet that chooses cards may.
+    """
+    holders = {(spot.model, spot.device.partition("/")[0], spot.unit, spot.replica) for spot in held}
+    counted = Counter((model, card) for model, card, _, _ in holders)
+    return {found: count for found, count in sorted(counted.items()) if count > 1}
 
 
 def observed(lab: Lab) -> tuple[Spot, ...]:

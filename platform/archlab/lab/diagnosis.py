@@ -37,7 +37,7 @@ class Finding:
 
 def diagnose(lab: str | None = None) -> list[Finding]:
     """Look at Python, programs, memory, disk, sockets and ports."""
-    return [_python(), _envoy(), _opa(), _memory(), _disk(), _sockets(), *_ports(lab)]
+    return [_python(), _envoy(), _opa(), _postgres(), _memory(), _disk(), _sockets(), *_ports(lab)]
 
 
 def measure() -> dict[str, float]:
@@ -87,6 +87,19 @@ def _opa() -> Finding:
     if found := shutil.which("opa"):
         return Finding("ok", "OPA", found)
     return Finding("ok", "OPA", "no server; decisions use the embedded engine (regopy)")
+
+
+def _postgres() -> Finding:
+    """Only drills need it."""
+    from archlab.recovery import unprivileged
+    from archlab.recovery.programs import postgres_programs
+
+    try:
+        unprivileged.command(())
+        found = postgres_programs()
+    except ArchlabError as error:
+        return Finding("ok", "Postgres", f"{error.message} Only drills need it.", error.remedy)
+    return Finding("ok", "Postgres", f"{found.major}, {found.folder}")
 
 
 def _memory() -> Finding:

@@ -7,15 +7,17 @@ from datetime import UTC, datetime
 from typing import Any
 
 from archlab import __version__
-from archlab.lab import records
+from archlab.errors import UnavailableError
+from archlab.lab import records, region_facts, tampering
 from archlab.lab.facts import all_versions
 from archlab.lab.lab import Lab
 from archlab.lab.promotion import CHALLENGER
 from archlab.lab.work import clock
 from archlab.spec.airline import Scoreboard
 from archlab.spec.comparison import Comparison
-from archlab.spec.grading import BatchRun, Evidence, Outage, VersionFacts
+from archlab.spec.grading import BatchRun, Evidence, VersionFacts
 from archlab.spec.money import Line
+from archlab.spec.outages import Outage
 from archlab.spec.policy import DecisionRecord
 from archlab.spec.release import Release, ReleaseFeed
 
@@ -24,7 +26,7 @@ def collect(lab: Lab) -> Evidence:
     """Ask control and the registry for everything that questions are judged by."""
     control = lab.control
     scenario = lab.scenario
-    versions = all_versions(lab)
+    versions = _versions(lab)
     return Evidence(
         lab=lab.name,
         taken=datetime.now(UTC),
@@ -46,7 +48,19 @@ def collect(lab: Lab) -> Evidence:
         outages=_outages(lab),
         sweeps=records.sweeps(lab),
         calibration=records.calibration(),
+        custody=tampering.custody(lab, versions),
+        regions=region_facts.facts(lab),
     )
+
+
+def _versions(lab: Lab) -> tuple[VersionFacts, ...]:
+    """What the registry says; nothing while a region with it is down and nobody has failed over."""
+    try:
+        return all_versions(lab)
+    except UnavailableError:
+        if lab.scenario.regions is None:
+            raise
+        return ()
 
 
 def _releases(feed: Any) -> tuple[Release, ...]:

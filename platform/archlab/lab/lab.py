@@ -200,6 +200,11 @@ class Lab:
         """Control's API, as the learner."""
         return self.client("/control")
 
+    @property
+    def recorder(self) -> GatewayClient:
+        """Control's API, as the platform, whose reports control believes."""
+        return self.client("/control", identity.PLATFORM.name)
+
     def registry(self, user: str | None = None) -> GatewayClient:
         """MLflow's REST API, as a user."""
         return self.client("/mlflow/api/2.0/mlflow", user)

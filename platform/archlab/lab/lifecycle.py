@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from archlab import __version__, identity
 from archlab.errors import ArchlabError, ConflictError, LabStateError
 from archlab.files import write_atomic, write_model
-from archlab.lab import anchors, devices, scratch, seed
+from archlab.lab import anchors, devices, scratch, seed, tampering
 from archlab.lab.changes import publish
 from archlab.lab.lab import Lab, lab_names, open_lab, read, remember
 from archlab.lab.lock import exclusive
@@ -17,7 +17,9 @@ from archlab.plan.layout import layout
 from archlab.plan.loading import load_scenario, scenario_folder
 from archlab.settings import LabFolder
 from archlab.spec.lab import KubePlace, LabIdentity, LabState
-from archlab.spec.plan import Plan, Progress
+from archlab.spec.plan import Plan, Progress, Route
+from archlab.spec.scenario import Scenario
+from archlab.targets import places
 
 DEFAULT_PORT = 8080
 FIRST_SCENARIO = "ten-models"
@@ -85,6 +87,10 @@ def reset(lab: Lab, progress: Progress) -> None:
         lab.folder.overrides.unlink(missing_ok=True)
         prepare(lab, progress)
         start(lab, progress)
+        if lab.declared.regions:
+            # as after `up`: the second region has its files from the start on
+            held = lab.target.regions(lab.plan)
+            held.copy_now(held.pair.other, [copying.part for copying in held.pair.copies if not copying.archived])
 
 
 def usual_name(scenario: str | None, lab: str | None = None) -> str:
@@ -113,6 +119,7 @@ def _identity(
                 f"Delete it first: archlab down --lab {folder.name} --purge",
             )
         if kube is not None:
+            _check(Lab(folder).declared, on_cluster=True)
             known = _placed(known, kube)
             write_model(folder.identity, known)
         if port is not None and known.kube is None and port != known.gateway_port:
@@ -122,19 +129,42 @@ def _identity(
     from archlab.targets.ports import free_port
 
     name = scenario or FIRST_SCENARIO
-    scenario_folder(name)
+    _check(load_scenario(scenario_folder(name) / "scenario.yaml"), on_cluster=kube is not None)
     made = LabIdentity(
         lab=folder.name,
         scenario=name,
         seed=1 if seed_number is None else seed_number,
         code_version=__version__,
-        gateway_port=0 if kube else port or free_port(DEFAULT_PORT),
+        gateway_port=0 if kube else port or free_port(DEFAULT_PORT, _promised_ports()),
         kube=kube,
         state=LabState.SEEDING,
         created=datetime.now(UTC),
     )
     write_model(folder.identity, made)
     return made
+
+
+def _promised_ports() -> set[int]:
+    """Ports of labs that are being made right now: they do not listen yet."""
+    found = (Lab(LabFolder.of(name)).identity for name in lab_names())
+    return {identity.gateway_port for identity in found if identity.state is LabState.SEEDING}
+
+
+def _check(scenario: Scenario, *, on_cluster: bool) -> None:
+    """Whether a lab can be what its scenario declares, there.
+
+    Raises:
+        UserError: it can't; says why.
+    """
+    tampering.check(scenario, on_cluster=on_cluster)
+    if on_cluster:
+        from archlab.targets.kube.values import refuse_regions
+
+        refuse_regions(scenario.name, there=scenario.regions is not None)
+    if scenario.regions:
+        from archlab.recovery.programs import postgres_programs
+
+        postgres_programs()
 
 
 def _placed(known: LabIdentity, kube: KubePlace) -> LabIdentity:
@@ -159,12 +189,23 @@ def prepare(lab: Lab, progress: Progress) -> None:
         part.mkdir(parents=True, exist_ok=True, mode=0o700)
     load_scenario(lab.content / "scenario.yaml")
     publish(lab, lab.scenario)
-    known, held = _challengers(folder), devices.remembered(lab)
-    write_model(folder.plan, layout(lab.name, lab.resolved, lab.identity.seed, lab.overrides, known, held))
+    replan(lab)
     write_atomic(folder.root / "known_columns.json", seed.known_columns(lab))
     publish_bundle(folder)
     for user in lab.declared.users:
         identity.write_header_file(folder, user)
+
+
+def replan(lab: Lab) -> None:
+    """Lay the lab out anew; what challengers get stays as it was, whether the registry answers or not."""
+    folder = lab.folder
+    last, held = _routes(folder), devices.remembered(lab)
+    known = {route.model: version for route in last for version in route.versions}
+    shares = {route.model: sum(b.weight for b in route.backends if b.version) for route in last}
+    made = layout(
+        lab.name, lab.resolved, lab.identity.seed, lab.overrides, known, held, shares, places.state(lab.folder)
+    )
+    write_model(folder.plan, made)
 
 
 def start(lab: Lab, progress: Progress) -> None:
@@ -173,10 +214,9 @@ def start(lab: Lab, progress: Progress) -> None:
     lab.control.post("/releases/reconcile", {})
 
 
-def _challengers(folder: LabFolder) -> dict[str, str]:
-    """Challengers that the last plan sent requests or copies to; a second `up` keeps their share."""
+def _routes(folder: LabFolder) -> tuple[Route, ...]:
+    """Of the last plan: a second `up` keeps what challengers get, and gives them no more."""
     try:
-        routes = read(Plan, folder.plan).routes
+        return read(Plan, folder.plan).routes
     except ArchlabError:
-        return {}
-    return {route.model: version for route in routes for version in route.versions}
+        return ()

@@ -14,7 +14,7 @@ from archlab.lab.clock import advance
 from archlab.lab.lab import Lab
 from archlab.lab.promotion import CHAMPION, champion
 from archlab.lab.work import clock
-from archlab.spec.grading import Outage, Probe
+from archlab.spec.outages import Outage, Probe
 from archlab.spec.plan import Progress, Role
 from archlab.spec.scenario import Mode, Model
 
@@ -46,6 +46,8 @@ def outage(lab: Lab, unit: str, progress: Progress) -> Outage:
     """
     if unit not in UNITS:
         raise UserError(f"{unit!r} can't be stopped here.", f"Stop one of: {', '.join(UNITS)}.")
+    if lab.declared.regions:
+        raise UserError(f"Lab {lab.name} has two regions; what stops there is a region.", "See: archlab dr --help")
     tries, business_time = tuple(_tries(lab, progress)), clock(lab)
     for one in tries:
         _must_work(one, progress)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
 from typing import Any
 
 from archlab.errors import NotFoundError, UnavailableError, UserError
 from archlab.lab.lab import Lab
 from archlab.spec.scenario import Mode
+from archlab.spec.traffic import Traffic
 
 CHAMPION, CHALLENGER = "champion", "challenger"
 APPROVED_BY = "archlab.approved_by"
@@ -80,22 +80,8 @@ def earlier_champion(lab: Lab, model: str) -> str:
     Raises:
         NotFoundError: none is on record.
     """
-    held = tenures(
-        record["query"]["resource"]["version"]
-        for record in lab.control.get("/decisions")
-        if record["query"]["action"] == "promotion/champion"
-        and record["query"]["resource"]["name"] == model
-        and record["decision"]["allow"]
-    )
-    if len(held) < 2:
+    known = Traffic.model_validate(lab.control.get(f"/traffic?model={model}")).tenures
+    earlier = [tenure.version for tenure in known if tenure.until and not tenure.withdrawn]
+    if not earlier:
         raise NotFoundError(f"{model} has no earlier champion to go back to.", f"See: archlab models show {model}")
-    return held[-2]
-
-
-def tenures(promoted: Iterable[str]) -> list[str]:
-    """Champions in the order of their first promotion, without those that a return to an earlier one undid. Pure."""
-    held: list[str] = []
-    for version in promoted:
-        held = held[: held.index(version)] if version in held else held
-        held.append(version)
-    return held
+    return earlier[-1]

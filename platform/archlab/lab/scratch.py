@@ -34,6 +34,26 @@ def place(lab: Lab) -> Path:
     return home() / ".scratch" / lab.name
 
 
+def check_possible(lab: Lab) -> None:
+    """Let a lab pass that can have a scratch lab; ask before anything is measured.
+
+    Raises:
+        LabStateError: it is on a cluster, has two regions, or was never finished.
+    """
+    if lab.identity.kube:
+        scenario, seed = lab.identity.scenario, lab.identity.seed
+        raise LabStateError(
+            f"Lab {lab.name} is on a cluster, and a scratch lab is made of what a lab on this machine stores. "
+            "Nothing was measured.",
+            f"Bring the same lab up here, and ask again there: archlab up {scenario} --lab {lab.name}-here "
+            f"--seed {seed}",
+        )
+    if lab.declared.regions:
+        raise LabStateError(f"Lab {lab.name} has two regions: no scratch lab is made of it. Nothing was measured.")
+    if not snapshot.exists(lab.folder):
+        raise LabStateError(f"Lab {lab.name} was never finished.", f"Run: archlab up --lab {lab.name}")
+
+
 @contextmanager
 def reserved(lab: Lab, what: str) -> Iterator[None]:
     """Hold the place of a lab's scratch lab, and leave it empty.
@@ -58,13 +78,7 @@ def running(lab: Lab, starts: datetime, overrides: Overrides, progress: Progress
     """
     from archlab.lab.lifecycle import prepare, start
 
-    if lab.identity.kube:
-        raise LabStateError(
-            f"Lab {lab.name} is on a cluster; designs are tried beside labs of this machine.",
-            "Bring one up here: archlab up --lab NAME",
-        )
-    if not snapshot.exists(lab.folder):
-        raise LabStateError(f"Lab {lab.name} was never finished.", f"Run: archlab up --lab {lab.name}")
+    check_possible(lab)
     _empty(lab)
     made = _copy(lab, starts, overrides)
 

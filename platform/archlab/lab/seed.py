@@ -6,7 +6,7 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from archlab.lab import candidates, promotion
+from archlab.lab import candidates, promotion, tampering
 from archlab.lab.lab import Lab
 from archlab.lab.work import mlflow_environment, run_batch, run_job
 from archlab.spec.job import Job
@@ -35,6 +35,7 @@ def seed(lab: Lab, progress: Progress) -> None:
             progress("batch", model.name)
             run_batch(lab, model.name, progress)
     lab.control.post("/releases/reconcile", {})
+    tampering.carry_out(lab, progress)
 
 
 def train(lab: Lab, progress: Progress) -> None:
@@ -57,7 +58,7 @@ def fill_features(lab: Lab, progress: Progress) -> None:
     lab.target.run(job, ticks.append)
     done = [tick for tick in ticks if "tick" in tick]
     body = {part: [one for tick in done for one in tick.get(part, ())] for part in ("views", "lineage")}
-    lab.control.post("/snapshots", {"business_time": start.isoformat(), **body})
+    lab.recorder.post("/snapshots", {"business_time": start.isoformat(), **body})
 
 
 def register(lab: Lab, progress: Progress) -> None:

@@ -39,7 +39,7 @@ def run_batch(lab: Lab, model: str, progress: Progress) -> dict[str, Any]:
     job = Job(name=f"batch-{model}", module="archlab.pipelines.batch", args=(f"{model}@{when.isoformat()}",))
     finished: list[dict[str, Any]] = []
     run_job(lab, job, progress, finished)
-    recorded: dict[str, Any] = lab.control.post("/batch-runs", finished[0])
+    recorded: dict[str, Any] = lab.recorder.post("/batch-runs", finished[0])
     return recorded
 
 

@@ -14,7 +14,9 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from archlab.spec.money import Line, Resource
+from archlab.ledger.lines import cost
+from archlab.ledger.sharing import section
+from archlab.spec.money import Line, Price, PriceBook, Purchase, Resource
 
 VERSION = "1.0"
 PROVIDER = "archlab"
@@ -31,13 +33,22 @@ _UNITS = {
     Resource.LOOKUP: "Requests",
     Resource.DEVICE: "Device-Milliseconds",
     Resource.DEVICE_SLICE: "Slice-Milliseconds",
+    Resource.TRAINING_CPU: "Millicore-Seconds",
+    Resource.STORAGE: "KiB-Seconds",
+    Resource.TRANSFER: "KiB",
 }
 _SERVICES = {
     "online": "Online inference",
     "batch": "Batch inference",
+    "training": "Model training",
+    "storage": "Model storage",
     "features": "Feature store",
     "platform": "ML platform",
+    "commitment": "Committed capacity",
 }
+_PRICING = {Purchase.ON_DEMAND: "Standard", Purchase.SPOT: "Dynamic", Purchase.RESERVED: "Committed"}
+UNUSED = "commitment"
+"""Mode of lines for what nobody drew from a commitment."""
 
 TIMES = ("BillingPeriodEnd", "BillingPeriodStart", "ChargePeriodEnd", "ChargePeriodStart")
 COSTS = ("BilledCost", "ContractedCost", "EffectiveCost", "ListCost")
@@ -54,6 +65,7 @@ COLUMNS = (
     *("ProviderName", "PublisherName", "RegionId", "RegionName", "ResourceId", "ResourceName", "ResourceType"),
     *("ServiceCategory", "ServiceName", "SkuId", "SkuPriceId", "SubAccountId", "SubAccountName", "Tags"),
     *("x_Kind", "x_Mode", "x_Basis", "x_UsageId", "x_CostNanoUsd"),
+    *("x_LineId", "x_Section", "x_Reason", "x_CorrectsLineId", "x_BookedBy"),
 )
 """The 43 columns of FOCUS 1.0 in its own order, then ours."""
 
@@ -66,12 +78,14 @@ class Account:
 
     Attributes:
         teams: titles by name.
+        prices: what is on demand costs so much by the list.
     """
 
     id: str
     name: str
     currency: str
     teams: Mapping[str, str]
+    prices: PriceBook
 
 
 def rows(lines: Iterable[Line], account: Account) -> list[Row]:
@@ -100,42 +114,96 @@ def to_parquet(found: Iterable[Row]) -> bytes:
 
 
 def _row(line: Line, account: Account) -> Row:
-    cost = line.cost_nanousd * _NANO
-    unit_price = (line.unit_price_nanousd * _NANO / line.unit_price_per).quantize(_UNIT_PRICE)
-    period_start, period_end = _month(line.start)
-    what = line.model or "platform"
-    return dict.fromkeys(COLUMNS) | {
-        **dict.fromkeys(COSTS, cost),
-        **dict.fromkeys(UNIT_PRICES, unit_price),
-        **dict.fromkeys(QUANTITIES, Decimal(line.quantity).quantize(_TENTH)),
-        **dict.fromkeys(("ConsumedUnit", "PricingUnit"), _UNITS[line.resource]),
+    made = _whose(line, account) | _charge(line) | _commitment(line) | _ours(line)
+    made |= _nothing_more(line) if line.corrects else _prices(line, account.prices)
+    made |= dict.fromkeys(("BilledCost", "EffectiveCost"), line.cost_nanousd * _NANO)
+    return dict.fromkeys(COLUMNS) | made
+
+
+def _whose(line: Line, account: Account) -> Row:
+    start, end = _month(line.accounted)
+    what = line.model or line.commitment or "platform"
+    return {
         **dict.fromkeys(("InvoiceIssuerName", "ProviderName", "PublisherName"), PROVIDER),
         "BillingAccountId": account.id,
         "BillingAccountName": account.name,
         "BillingCurrency": account.currency,
-        "BillingPeriodStart": period_start,
-        "BillingPeriodEnd": period_end,
+        "BillingPeriodStart": start,
+        "BillingPeriodEnd": end,
+        "ResourceId": what,
+        "ResourceName": what,
+        "ResourceType": "Model" if line.model else "Commitment" if line.commitment else "Platform",
+        "SubAccountId": line.team or None,
+        "SubAccountName": account.teams.get(line.team, line.team) or None,
+    }
+
+
+def _charge(line: Line) -> Row:
+    said = f"{line.resource.value} of {line.model or 'platform'}, {line.mode}: {line.kind.value}"
+    if line.corrects:
+        said = f"Correction of line {line.corrects}, {said}"
+    return {
         "ChargeCategory": "Usage",
-        "ChargeDescription": f"{line.resource.value} of {what}, {line.mode}: {line.kind.value}",
+        "ChargeClass": "Correction" if line.corrects else None,
+        "ChargeDescription": f"{said} ({line.reason})" if line.reason else said,
         "ChargeFrequency": "Usage-Based",
         "ChargePeriodStart": line.start,
         "ChargePeriodEnd": line.end,
-        "PricingCategory": "Standard",
-        "ResourceId": what,
-        "ResourceName": what,
-        "ResourceType": "Model" if line.model else "Platform",
+        "PricingCategory": _PRICING[line.purchase],
         "ServiceCategory": "AI and Machine Learning",
         "ServiceName": _SERVICES.get(line.mode, line.mode),
         "SkuId": line.resource.value,
-        "SkuPriceId": f"{line.resource.value}/{line.unit_price_nanousd}/{line.unit_price_per}",
-        "SubAccountId": line.team,
-        "SubAccountName": account.teams.get(line.team, line.team),
+        "SkuPriceId": f"{line.resource.value}/{line.purchase}/{line.unit_price_nanousd}/{line.unit_price_per}",
         "Tags": json.dumps({"team": line.team, "model": line.model, "mode": line.mode, "kind": line.kind.value}),
+    }
+
+
+def _commitment(line: Line) -> Row:
+    if not line.commitment:
+        return {}
+    return {
+        "CommitmentDiscountCategory": "Usage",
+        "CommitmentDiscountId": line.commitment,
+        "CommitmentDiscountName": line.commitment,
+        "CommitmentDiscountStatus": "Unused" if line.mode == UNUSED else "Used",
+        "CommitmentDiscountType": "Reserved capacity",
+    }
+
+
+def _prices(line: Line, prices: PriceBook) -> Row:
+    """What it costs by the list; a commitment's price is set against that for the same on demand."""
+    listed = Price(
+        resource=line.resource, effective=line.start, nanousd=line.unit_price_nanousd, per=line.unit_price_per
+    )
+    if line.commitment:
+        listed = prices.known(line.resource, line.start) or listed
+    unit_price = (listed.nanousd * _NANO / listed.per).quantize(_UNIT_PRICE)
+    quantity = Decimal(line.quantity).quantize(_TENTH)
+    return {
+        **dict.fromkeys(("ContractedCost", "ListCost"), cost(line.quantity, listed) * _NANO),
+        **dict.fromkeys(UNIT_PRICES, unit_price),
+        **dict.fromkeys(QUANTITIES, quantity),
+        **dict.fromkeys(("ConsumedUnit", "PricingUnit"), _UNITS[line.resource]),
+    }
+
+
+def _nothing_more(line: Line) -> Row:
+    """A correction is an amount, not a quantity at a price."""
+    return dict.fromkeys(("ContractedCost", "ListCost"), line.cost_nanousd * _NANO)
+
+
+def _ours(line: Line) -> Row:
+    return {
         "x_Kind": line.kind.value,
         "x_Mode": line.mode,
         "x_Basis": line.basis.value,
         "x_UsageId": line.usage_id,
         "x_CostNanoUsd": line.cost_nanousd,
+        "x_LineId": line.id,
+        "x_Section": section(line).value,
+        "x_Reason": line.reason or None,
+        "x_CorrectsLineId": line.corrects or None,
+        "x_BookedBy": line.booked_by or None,
     }
 
 

@@ -8,16 +8,19 @@ from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
 from archlab.errors import UserError
+from archlab.ledger.sharing import section
 from archlab.spec.money import Line
 
-DIMENSIONS = ("team", "model", "mode", "kind", "resource", "basis", "day")
+DIMENSIONS = ("team", "model", "mode", "kind", "section", "resource", "purchase", "basis", "reason", "day")
 """What lines can be grouped by."""
 
 
 def dimension(line: Line, name: str) -> str:
-    """A line's value of one dimension, as text; the day is that of its start, in UTC."""
+    """A line's value of one dimension, as text; the day, in UTC, is that of its start or, corrected, of its booking."""
     if name == "day":
-        return line.start.date().isoformat()
+        return line.accounted.date().isoformat()
+    if name == "section":
+        return section(line)
     return str(getattr(line, name))
 
 
@@ -43,11 +46,15 @@ def group(lines: Iterable[Line], by: Sequence[str]) -> list[dict[str, Any]]:
 
 
 def daily(lines: Iterable[Line]) -> list[Line]:
-    """Lines summed per day, team, model, mode, kind, resource, price and basis; `usage_id` names the day."""
+    """Lines summed per day, team, model, mode, kind, resource, price, basis, purchase; `usage_id` names the day.
+
+    What has a reason (an unallocated line, a correction) is summed only with lines of the same reason.
+    """
     sums: dict[tuple[Any, ...], list[Line]] = defaultdict(list)
     for line in lines:
         what = (dimension(line, "day"), line.team, line.model, line.mode, line.kind, line.resource)
-        sums[(*what, line.unit_price_nanousd, line.unit_price_per, line.basis)].append(line)
+        bought = (line.purchase, line.commitment, line.reason, line.corrects)
+        sums[(*what, line.unit_price_nanousd, line.unit_price_per, line.basis, *bought)].append(line)
     return [_summed(key[0], members) for key, members in sorted(sums.items())]
 
 

@@ -1,6 +1,7 @@
 """Showback: what each team pays when what the platform shares is split among them, by one rule or another.
 
-A team is any that owns a line of a model. Shares are whole nano-dollars, and add up to exactly what is shared.
+A team is any that owns a line. Shares are whole nano-dollars, and add up to exactly what is shared. What nobody can be
+asked to pay is a part of its own, and never split.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from fractions import Fraction
 from itertools import accumulate, pairwise
 from typing import NamedTuple
 
+from archlab.spec.access import PLATFORM_TEAM
 from archlab.spec.base import NanoUsd
 from archlab.spec.money import Line, LineKind, Resource
 
@@ -25,6 +27,36 @@ class Rule(StrEnum):
     """By the cost of what a team's models used; what they reserved and left idle doesn't count."""
     PEAK = "peak"
     """By the most cores that a team's models held at once: the platform has to be built for the peak."""
+
+
+class Section(StrEnum):
+    """The four parts of a bill."""
+
+    SHOWBACK = "showback"
+    """What teams used."""
+    IDLE = "idle"
+    """What teams reserved, or committed to, and did not use."""
+    SHARED = "shared"
+    """What the platform holds for all of them."""
+    UNALLOCATED = "unallocated"
+    """What nobody can be asked to pay."""
+
+
+def section(line: Line) -> Section:
+    """The part that a line belongs to."""
+    if line.kind is LineKind.UNALLOCATED:
+        return Section.UNALLOCATED
+    if line.kind is LineKind.SHARED or (not line.model and line.team == PLATFORM_TEAM):
+        return Section.SHARED
+    return Section.IDLE if line.kind is LineKind.IDLE else Section.SHOWBACK
+
+
+def sections(lines: Iterable[Line]) -> dict[Section, NanoUsd]:
+    """The sum of each part; they add up to the bill."""
+    found = dict.fromkeys(Section, 0)
+    for line in lines:
+        found[section(line)] += line.cost_nanousd
+    return found
 
 
 class Showback(NamedTuple):
@@ -46,35 +78,39 @@ class Split(NamedTuple):
 
     teams: tuple[Showback, ...]
     shared: NanoUsd
-    """What was split: the lines that belong to no model."""
+    """What was split."""
     unallocated: NanoUsd
-    """What nobody could be asked to pay: shared cost while no team has a line. Never spread silently."""
+    """What nobody can be asked to pay; and what is shared, while no team has a line. Never spread silently."""
 
 
 def split(lines: Iterable[Line]) -> Split:
     """The bill by team, with what is shared split by every rule."""
-    lines = tuple(lines)
-    owned = [line for line in lines if line.model]
-    shared = sum(line.cost_nanousd for line in lines if not line.model)
+    parts: dict[Section, list[Line]] = {part: [] for part in Section}
+    for line in lines:
+        parts[section(line)].append(line)
+    owned = [*parts[Section.SHOWBACK], *parts[Section.IDLE]]
+    shared, unallocated = _sum(parts[Section.SHARED]), _sum(parts[Section.UNALLOCATED])
     names = sorted({line.team for line in owned})
     if not names:
-        return Split((), shared, shared)
+        return Split((), shared, shared + unallocated)
+    used = [_cost(parts[Section.SHOWBACK], name) for name in names]
+    # what was credited beyond what was used weighs nothing
     weights = {
         Rule.EVEN: [1] * len(names),
-        Rule.USE: [_cost(owned, name, idle=False) for name in names],
+        Rule.USE: [max(0, cost) for cost in used],
         Rule.PEAK: _peaks(owned, names),
     }
     shares = {rule: divided(shared, weighed) for rule, weighed in weights.items()}
     teams = [
         Showback(
             name,
-            _cost(owned, name, idle=False),
-            _cost(owned, name, idle=True),
+            used[number],
+            _cost(parts[Section.IDLE], name),
             {rule: shares[rule][number] for rule in Rule},
         )
         for number, name in enumerate(names)
     ]
-    return Split(tuple(teams), shared, 0)
+    return Split(tuple(teams), shared, unallocated)
 
 
 def divided(total: int, weights: Sequence[int]) -> list[int]:
@@ -86,15 +122,19 @@ def divided(total: int, weights: Sequence[int]) -> list[int]:
     return [upper - lower for lower, upper in pairwise(bounds)]
 
 
-def _cost(lines: Iterable[Line], team: str, *, idle: bool) -> NanoUsd:
-    return sum(line.cost_nanousd for line in lines if line.team == team and (line.kind is LineKind.IDLE) is idle)
+def _sum(lines: Iterable[Line]) -> NanoUsd:
+    return sum(line.cost_nanousd for line in lines)
+
+
+def _cost(lines: Iterable[Line], team: str) -> NanoUsd:
+    return _sum(line for line in lines if line.team == team)
 
 
 def _peaks(lines: Iterable[Line], names: Sequence[str]) -> list[int]:
     """The most milli-cores of online models that each team held in one interval, used or not."""
     held: dict[str, dict[tuple[int, int], Fraction]] = defaultdict(lambda: defaultdict(Fraction))
     for line in lines:
-        if line.resource is Resource.ONLINE_CPU:
+        if line.resource is Resource.ONLINE_CPU and line.model:
             start, end = round(line.start.timestamp()), round(line.end.timestamp())
             held[line.team][(start, end)] += Fraction(line.quantity, max(1, end - start))
     return [round(max(held[name].values(), default=Fraction())) for name in names]

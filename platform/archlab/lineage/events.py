@@ -1,4 +1,4 @@
-"""OpenLineage run events, made with the project's own classes (`openlineage-python`, specification 2-0-2).
+"""OpenLineage run events (specification 2-0-2): those of a run that is over, and what an event says.
 
 Each run is reported by two events, START and COMPLETE, once its outputs exist. A dataset's facet `version` has the
 SHA-256 of its content, which is what one run's outputs and the next one's inputs are joined by. A run's id follows from
@@ -14,16 +14,9 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid5
 
-from attrs import define
-from openlineage.client.event_v2 import InputDataset, Job, OutputDataset, Run, RunEvent, RunState
-from openlineage.client.facet_v2 import RunFacet, dataset_version_dataset, job_type_job, nominal_time_run
-from openlineage.client.serde import Serde
-
-from archlab import __version__
 from archlab.lineage.names import NAMESPACE
 from archlab.spec.lineage import LineageArtifact, LineageRecord, LineageRun
 
-PRODUCER = f"urn:archlab:{__version__}"
 SHA256 = "sha256:"
 FACTS = "archlab_facts"
 COMPLETE = '"eventType":"COMPLETE"'
@@ -32,13 +25,6 @@ _RUNS = UUID("6f1d2d0c-9a53-5b7e-8f0b-3d5a7c1e2b94")
 """Namespace of run ids that follow from what a run did."""
 
 Event = dict[str, Any]
-
-
-@define
-class ArchlabFacts(RunFacet):
-    """What a run says of itself beside its datasets: texts by name."""
-
-    facts: dict[str, str]
 
 
 def completed(
@@ -65,32 +51,11 @@ def completed(
     read, written, said = tuple(inputs), tuple(outputs), dict(facts or {})
     ended = datetime.now(UTC)
     named = run_id or str(uuid5(_RUNS, _canonical([job, _plain(read), _plain(written), said, str(business_time)])))
-    run_facets: dict[str, RunFacet] = {FACTS: ArchlabFacts(facts=said, producer=PRODUCER)} if said else {}
-    if business_time:
-        moment = _iso(business_time)
-        run_facets["nominalTime"] = nominal_time_run.NominalTimeRunFacet(nominalStartTime=moment, producer=PRODUCER)
-    kind = job_type_job.JobTypeJobFacet(processingType="BATCH", integration="ARCHLAB", jobType="JOB", producer=PRODUCER)
+    # the library's client comes with it, which processes that report nothing do without
+    from archlab.lineage.reporting import Report
 
-    def event(state: RunState, at: datetime, **datasets: Any) -> Event:
-        made = RunEvent(
-            eventType=state,
-            eventTime=_iso(at),
-            producer=PRODUCER,
-            run=Run(runId=named, facets=run_facets),
-            job=Job(namespace=NAMESPACE, name=job, facets={"jobType": kind}),
-            **datasets,
-        )
-        found: Event = Serde.to_dict(made)
-        return found
-
-    start = event(RunState.START, began or ended)
-    done = event(
-        RunState.COMPLETE,
-        ended,
-        inputs=[InputDataset(namespace=NAMESPACE, name=a.name, facets=_facets(a)) for a in read],
-        outputs=[OutputDataset(namespace=NAMESPACE, name=a.name, facets=_facets(a)) for a in written],
-    )
-    return [start, done]
+    report = Report(job, named, read, written, said, _iso(business_time) if business_time else "")
+    return [report.started(_iso(began or ended)), report.completed(_iso(ended))]
 
 
 def read_run(record: LineageRecord) -> LineageRun | None:
@@ -110,13 +75,6 @@ def read_run(record: LineageRecord) -> LineageRun | None:
         )
     except (ValueError, TypeError, KeyError, AttributeError):
         return None
-
-
-def _facets(artifact: LineageArtifact) -> dict[str, Any]:
-    if not artifact.sha256:
-        return {}
-    facet = dataset_version_dataset.DatasetVersionDatasetFacet
-    return {"version": facet(datasetVersion=SHA256 + artifact.sha256, producer=PRODUCER)}
 
 
 def _artifact(dataset: Mapping[str, Any]) -> LineageArtifact:

@@ -35,6 +35,27 @@ def verify(records: Iterable[LineageRecord]) -> list[str]:
     return faults
 
 
+def without(records: Iterable[LineageRecord], job: str, *, renewed: bool) -> list[LineageRecord]:
+    """The log when somebody took a job's events out; `renewed` when they wrote the chain anew, so that it holds."""
+    left = [record for record in records if job_of(record) != job]
+    if not renewed:
+        return left
+    made: list[LineageRecord] = []
+    for record in left:
+        made.append(append(made[-1] if made else None, json.loads(record.event)))
+    return made
+
+
+def job_of(record: LineageRecord) -> str:
+    """Name of the job that an event is about."""
+    return str(json.loads(record.event)["job"]["name"])
+
+
+def run_of(record: LineageRecord) -> str:
+    """Id of the run that an event is about."""
+    return str(json.loads(record.event)["run"]["runId"]).lower()
+
+
 def _hash(sequence: int, previous: str, text: str) -> str:
     return hashlib.sha256(f"{sequence}\n{previous}\n{text}".encode()).hexdigest()
 

@@ -231,6 +231,7 @@ def usage(model: Model, finished: BatchRun) -> Usage:
         kind=UsageKind.CONSUMED,
         quantity=model.batch_cpu_millicore_seconds,
         basis=Basis.MODELLED,
+        purchase=model.batch_purchase,
     )
 
 

@@ -14,12 +14,14 @@ import os
 import sys
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from archlab import jobs
-from archlab.errors import UsageError
+from archlab.errors import UnavailableError, UsageError, UserError
 from archlab.lineage import names, spool
 from archlab.lineage.events import Event, completed
 from archlab.pipelines import data, recipes
@@ -29,7 +31,13 @@ from archlab.spec.lineage import LineageArtifact
 from archlab.spec.release import ViewSnapshot
 from archlab.spec.scenario import Scenario
 
+if TYPE_CHECKING:
+    from archlab_features.materialize import Written
+    from archlab_features.online import OnlineStore
+
 DEFAULT_TICK_S = 1800
+ONLINE_STORE = "ARCHLAB_ONLINE_STORE"
+"""Variable with the URL of a Redis that Feast keeps the online store in."""
 
 
 def run(arguments: list[str]) -> dict[str, Any]:
@@ -50,11 +58,19 @@ def run(arguments: list[str]) -> dict[str, Any]:
     from archlab_features.materialize import Materializer
 
     warnings.filterwarnings("ignore")  # after Feast's import, which resets it
-    materializer = Materializer(folder.features, typed, folder.snapshots, wanted)
+    with _answering():
+        materializer = Materializer(folder.features, typed, folder.snapshots, wanted, _online(folder))
+        span = (chosen.start, chosen.end, timedelta(seconds=chosen.tick))
+        ticks = _stream(folder, typed, materializer.ticks(*span, every))
+    return {"ticks": ticks}
+
+
+def _stream(folder: LabFolder, typed: Path, found: Iterable[tuple[datetime, list[Written]]]) -> int:
+    """One line per tick; how many there were."""
     files = spool.Files(typed, f"{names.cached(folder.cache, typed)}/")
     told = spool.kept(typed / spool.NAME)  # the lab may have been told of other data than is there by now
     ticks = 0
-    for moment, written in materializer.ticks(chosen.start, chosen.end, timedelta(seconds=chosen.tick), every):
+    for moment, written in found:
         views = [
             ViewSnapshot(view=w.view, sha256=w.sha256, path=w.path, rows=w.rows, materialized=w.materialized)
             for w in written
@@ -69,7 +85,42 @@ def run(arguments: list[str]) -> dict[str, Any]:
         sys.stdout.write(json.dumps(line) + "\n")
         sys.stdout.flush()
         ticks += 1
-    return {"ticks": ticks}
+    return ticks
+
+
+def _online(folder: LabFolder) -> OnlineStore | None:
+    """The Redis that ARCHLAB_ONLINE_STORE names; None for the lab's own file.
+
+    Raises:
+        UserError: it names none that can be used.
+    """
+    url = os.environ.get(ONLINE_STORE)
+    if not url:
+        return None
+    from archlab_features.redis_online import RedisStore
+
+    try:
+        return RedisStore(url, folder.features)
+    except ValueError as error:
+        raise UserError(f"{ONLINE_STORE} can't be used: {error}.", "Write redis://:PASSWORD@HOST:6379/0.") from None
+
+
+@contextmanager
+def _answering() -> Iterator[None]:
+    """What a Redis does not do as one of our errors; its address without a password."""
+    if not (url := os.environ.get(ONLINE_STORE)):
+        yield
+        return
+    from redis import RedisError
+
+    try:
+        yield
+    except RedisError as error:
+        where = url.rpartition("@")[2].removeprefix("redis://").removeprefix("rediss://")
+        raise UnavailableError(
+            f"The online store in the Redis at {where} fails: {error}",
+            "Check its address, its password and its memory.",
+        ) from None
 
 
 def events(files: spool.Files, views: Sequence[ViewSnapshot], moment: datetime) -> list[Event]:

@@ -10,7 +10,9 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import time
 from collections.abc import Collection, Mapping
+from datetime import datetime
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -21,6 +23,7 @@ from archlab.errors import NotFoundError
 from archlab.lineage import names as lineage
 from archlab.lineage.events import Event, completed
 from archlab.pipelines import materials, recipes, train
+from archlab.pipelines.charges import charges
 from archlab.pipelines.data import data_folder
 from archlab.pipelines.device_support import node_support
 from archlab.pipelines.train import BASE, Trained, TrainedCard, trained
@@ -30,7 +33,8 @@ from archlab.spec.lineage import LineageArtifact
 from archlab.spec.scenario import Scenario
 from archlab.unixhttp import control
 
-EXPERIMENT = "training"
+EXPERIMENT = "training-{team}"
+"""One for each team: what lies in an experiment belongs to one."""
 REQUIREMENTS = ["onnxruntime", "numpy"]
 """Named, so that MLflow does not load the model in a process of its own to find them out."""
 
@@ -50,11 +54,15 @@ def run(arguments: list[str]) -> dict[str, Any]:
     data = data_folder(folder.cache, scenario.business)
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     versions: dict[str, str] = {}
+    now = datetime.fromisoformat(control(folder, "GET", "/clock")["now"])
     for index, name in enumerate(names):
         jobs.report("register", name, index, len(names))
         found = trained(folder.cache, scenario.business, data, name, chosen.variant)
         owner, team = owners[name]
+        began = time.process_time()
         versions[name] = register(found, owner=owner, team=team)
+        spent = charges(found.card, team, versions[name], time.process_time() - began, now)
+        control(folder, "POST", "/usage", [usage.model_dump(mode="json") for usage in spent])
         recipe = recipes.recipe(recipes.training(scenario.business), name, chosen.variant)
         made = train.events(folder.cache, scenario.business, recipe, found)
         control(folder, "POST", "/api/v1/lineage", [*made, *events(folder.cache, found, versions[name])])
@@ -128,7 +136,7 @@ def register(
     client = MlflowClient()
     if version := _registered(client, model):
         return version
-    mlflow.set_experiment(EXPERIMENT)
+    mlflow.set_experiment(experiment_id=_experiment(client, team))
     card, graph = model.card, onnx.load(str(model.onnx))
     info = _logged(card, graph, team, key)
     _create_model(client, card.model, owner, team)
@@ -141,6 +149,13 @@ def register(
         model_id=info.model_id,
     )
     return str(made.version)
+
+
+def _experiment(client: Any, team: str) -> str:
+    """Id of the team's experiment, made when it is not there."""
+    name = EXPERIMENT.format(team=team)
+    found = client.get_experiment_by_name(name)
+    return str(found.experiment_id if found else client.create_experiment(name, tags={"archlab.owner_team": team}))
 
 
 def _logged(card: TrainedCard, graph: Any, team: str, key: Path) -> Any:

@@ -21,6 +21,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from pydantic import Field
+
 from archlab import jobs
 from archlab.errors import ArchlabError
 from archlab.files import file_sha256, write_atomic
@@ -62,6 +64,8 @@ class TrainedCard(Spec):
     metrics: dict[str, float]
     train_rows: int
     holdout_rows: int
+    train_cpu_seconds: float = Field(default=0.0, ge=0)
+    """Processor time of fitting, evaluating and exporting it; 0 where nobody measured."""
     parity_max_abs_diff: float
     sha256: Sha256
     data_digest: str
@@ -175,7 +179,7 @@ def _warm_up() -> None:
 
 
 def _make(recipe: Recipe, frame: Frame, place: Path, data_digest: str, code: str, evaluated_at: datetime) -> None:
-    began, began_at = time.monotonic(), datetime.now(UTC)
+    began, spent, began_at = time.monotonic(), time.process_time(), datetime.now(UTC)
     result = evaluate(recipe, frame.path)
     card = recipe.card
     if (result.value > result.baseline) is not card.higher_is_better:
@@ -207,6 +211,7 @@ def _make(recipe: Recipe, frame: Frame, place: Path, data_digest: str, code: str
         },
         train_rows=result.train_rows,
         holdout_rows=result.holdout_rows,
+        train_cpu_seconds=round(time.process_time() - spent, 3),
         parity_max_abs_diff=result.parity_max_abs_diff,
         sha256=sha256,
         data_digest=data_digest,

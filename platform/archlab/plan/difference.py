@@ -5,6 +5,7 @@ from __future__ import annotations
 from archlab.spec.autoscaling import Signal
 from archlab.spec.devices import DevicePlacement
 from archlab.spec.plan import Plan, Route, Unit
+from archlab.spec.regions import Copying, RegionsPlan
 
 
 def diff(old: Plan | None, new: Plan) -> tuple[str, ...]:
@@ -15,7 +16,13 @@ def diff(old: Plan | None, new: Plan) -> tuple[str, ...]:
             *(f"route {r.model} to {_target(r, new)}" for r in new.routes),
             *_devices(old, new),
         )
-    return (*_units(old, new), *_routes(old, new), *_limits(old, new), *_devices(old, new))
+    return (
+        *_units(old, new),
+        *_routes(old, new),
+        *_limits(old, new),
+        *_devices(old, new),
+        *_pair(old.regions, new.regions),
+    )
 
 
 def _units(old: Plan, new: Plan) -> list[str]:
@@ -54,7 +61,7 @@ def _routes(old: Plan, new: Plan) -> list[str]:
             changes.append(f"route {model} to {_target(route, new)}")
         elif was.backends != route.backends:
             changes.append(f"move {model} from {_target(was, old)} to {_target(route, new)}")
-        changes += _shadow(was, route)
+        changes += [*_shadow(was, route), *_callers(was, route)]
     return [*changes, *(f"remove the route of {m}" for m in before if m not in after)]
 
 
@@ -68,11 +75,42 @@ def _shadow(was: Route | None, route: Route) -> list[str]:
     return [f"mirror {share} of {route.model} to version {after.version}"]
 
 
+def _callers(was: Route | None, route: Route) -> list[str]:
+    if was is None or was.callers == route.callers:
+        return []
+    if was.callers is None or route.callers is None:
+        return [f"let {', '.join(route.callers) if route.callers is not None else 'every team'} call {route.model}"]
+    more, less = set(route.callers) - set(was.callers), set(was.callers) - set(route.callers)
+    return [
+        *(f"let team {team} call {route.model}" for team in sorted(more)),
+        *(f"refuse team {team} at {route.model}" for team in sorted(less)),
+    ]
+
+
 def _limits(old: Plan, new: Plan) -> list[str]:
     return [
-        f"limit team {team} to {rate} requests a second"
-        for team, rate in new.limits.items()
-        if old.limits.get(team) != rate
+        *(
+            f"limit team {team} to {rate} requests a second"
+            for team, rate in new.limits.items()
+            if old.limits.get(team) != rate
+        ),
+        *(f"lift the limit of team {team}" for team in old.limits if team not in new.limits),
+        *_shares(old, new),
+    ]
+
+
+def _shares(old: Plan, new: Plan) -> list[str]:
+    before, after = (
+        {(pool, team): places for pool, held in plan.shares.items() for team, places in held.items()}
+        for plan in (old, new)
+    )
+    return [
+        *(
+            f"give team {team} {places} {'place' if places == 1 else 'places'} in each server of {pool}"
+            for (pool, team), places in after.items()
+            if before.get((pool, team)) != places
+        ),
+        *(f"let team {team} take any place in {pool}" for pool, team in before if (pool, team) not in after),
     ]
 
 
@@ -88,6 +126,35 @@ def _devices(old: Plan | None, new: Plan) -> list[str]:
         elif was != placed:
             changes.append(f"reserve {where} for {_replica(placed)} instead of {_mib(was)}")
     return [*changes, *(f"free {_spot(p)}, held by {_replica(p)}" for k, p in before.items() if k not in after)]
+
+
+def _pair(was: RegionsPlan | None, now: RegionsPlan | None) -> list[str]:
+    if was is None or now is None or was == now:
+        return []
+    changes = [
+        *([f"make {now.primary} primary instead of {was.primary}"] if was.primary != now.primary else []),
+        *(f"leave {region} out: it is lost" for region in now.lost if region not in was.lost),
+        *(f"take {region} in again" for region in was.lost if region not in now.lost),
+    ]
+    if was.replication != now.replication:
+        changes.append(f"replicate the registry's database {now.replication.value} instead of {was.replication.value}")
+    if was.archive_every_s != now.archive_every_s:
+        changes.append(f"archive its log every {now.archive_every_s} s instead of every {was.archive_every_s} s")
+    had = {copying.part: copying for copying in was.copies}
+    changes += [f"copy {wanted.part.value} {_pace(wanted)}" for wanted in now.copies if had.get(wanted.part) != wanted]
+    for what, before, after in (("the registry", was.registry, now.registry), ("servers", was.servers, now.servers)):
+        if before != after:
+            changes.append(
+                f"count {what} as lost after {after.failures_to_detect} failed checks, {after.check_every_ms} ms apart"
+            )
+    return changes
+
+
+def _pace(copying: Copying) -> str:
+    if copying.at_once:
+        return "to the second region at once"
+    where = "into an archive outside both regions" if copying.archived else "to the second region"
+    return f"{where} every {copying.every_s} s"
 
 
 def _placements(plan: Plan | None) -> dict[tuple[str, int], DevicePlacement]:
@@ -124,5 +191,8 @@ def _target(route: Route, plan: Plan) -> str:
         share = f"{backend.weight} % " if len(route.backends) > 1 else ""
         version = f" (version {backend.version})" if backend.version else ""
         batch = " (batch)" if plan.unit(backend.unit).serves == "table" else ""
-        shares.append(f"{share}{backend.unit} × {backend.replicas}{version}{batch}")
+        others = "".join(
+            f"{', else' if other.priority else ' and'} {other.unit} × {other.replicas}" for other in backend.elsewhere
+        )
+        shares.append(f"{share}{backend.unit} × {backend.replicas}{others}{version}{batch}")
     return " + ".join(shares)

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from archlab.errors import SpecError, UserError
+from archlab.plan import tenancy
+from archlab.plan.access import Access
 from archlab.plan.difference import diff
 from archlab.plan.placement import Facts, plan_devices
+from archlab.plan.regions import spread
 from archlab.plan.resolve import override
+from archlab.plan.tenants import tenants
 from archlab.spec.autoscaling import Autoscaling
 from archlab.spec.plan import Backend, Plan, Reservation, Role, Route, Shadow, Unit
+from archlab.spec.regions import RegionState
 from archlab.spec.scenario import Mode, Model, ModelOverride, Overrides, Pool, Scenario
 
 __all__ = ["diff", "layout"]
@@ -24,6 +29,8 @@ def layout(
     overrides: Overrides,
     challengers: Mapping[str, str] | None = None,
     devices: Facts | None = None,
+    shares: Mapping[str, int] | None = None,
+    regions: RegionState | None = None,
 ) -> Plan:
     """Everything that a target carries out.
 
@@ -34,7 +41,10 @@ def layout(
         overrides: the learner's desired state.
         challengers: version under the alias `challenger`, per model that has one. A canary or shadow share asked for
             while there is no challenger waits: everything goes to the champion, and nothing is mirrored.
+        shares: percent of the callers that a challenger may answer, per model; a larger canary waits. None: as large as
+            it is asked for.
         devices: what is known of devices; see `archlab.plan.placement`.
+        regions: where a pair of regions stands; None before anything runs.
 
     Raises:
         SpecError: an online model names a pool that serves tables, or a pool takes a platform unit's name.
@@ -42,31 +52,66 @@ def layout(
     """
     scenario = override(scenario, overrides)
     scaled = overrides.autoscale or {}
-    units = {pool.name: _server(pool, scenario.models, scaled.get(pool.name)) for pool in scenario.pools}
+    units = {p.name: _server(p, scenario, scaled.get(p.name)) for p in scenario.pools if tenancy.runs(scenario, p)}
     _check(scenario)
-    routes = []
-    for model in scenario.models:
-        change = overrides.models.get(model.name, ModelOverride())
-        challenger = (challengers or {}).get(model.name, "")
-        backends = _backends(model, scenario, units, change.canary_percent or 0, challenger)
-        shadow = _shadow(model, change.shadow_percent or 0, challenger)
-        routes.append(Route(model=model.name, team=model.team, backends=backends, shadow=shadow))
-    return Plan(
+    plan = Plan(
         lab=lab,
         scenario=scenario.name,
         seed=seed,
         units=(*(Unit(name=role.value, role=role, replicas=1) for role in PLATFORM_UNITS), *units.values()),
-        routes=tuple(routes),
-        reservations=tuple(_reservation(m) for m in scenario.models if m.mode is Mode.ONLINE),
-        limits={team.name: team.requests_per_second for team in scenario.teams},
+        routes=tuple(_routes(scenario, overrides, units, challengers or {}, shares)),
+        reservations=(
+            *(_reservation(m) for m in scenario.models if m.mode is Mode.ONLINE),
+            *(held for pool in scenario.pools for held in _bases(scenario, pool, units)),
+        ),
+        limits=tenancy.limits(scenario),
+        shares=tenancy.shares(scenario),
         devices=plan_devices(scenario, devices),
     )
+    plan = plan.model_copy(update={"tenants": tenants(scenario, plan)})
+    return spread(plan, scenario, regions)
+
+
+def _routes(
+    scenario: Scenario,
+    overrides: Overrides,
+    units: dict[str, Unit],
+    challengers: Mapping[str, str],
+    shares: Mapping[str, int] | None,
+) -> Iterator[Route]:
+    access = Access.of(scenario)
+    for model in scenario.models:
+        change = overrides.models.get(model.name, ModelOverride())
+        change = change.model_copy(update={"canary_percent": _within(change.canary_percent or 0, model.name, shares)})
+        challenger = challengers.get(model.name, "")
+        yield _route(model, scenario, units, change, challenger, access.callers(model.name))
+
+
+def _route(
+    model: Model,
+    scenario: Scenario,
+    units: dict[str, Unit],
+    change: ModelOverride,
+    challenger: str,
+    callers: tuple[str, ...],
+) -> Route:
+    return Route(
+        model=model.name,
+        team=model.team,
+        backends=_backends(model, scenario, units, change.canary_percent or 0, challenger),
+        shadow=_shadow(model, change.shadow_percent or 0, challenger),
+        callers=callers,
+    )
+
+
+def _within(percent: int, model: str, shares: Mapping[str, int] | None) -> int:
+    return percent if shares is None or percent <= shares.get(model, 0) else 0
 
 
 def _check(scenario: Scenario) -> None:
     serves = {pool.name: pool.serves for pool in scenario.pools}
     for name in serves:
-        if name in {role.value for role in PLATFORM_UNITS}:
+        if name in {role.value for role in Role} - {Role.SERVER.value}:
             raise SpecError(f"A pool can't be called {name!r}: the platform has a unit of that name.")
     computing = ", ".join(name for name, kind in serves.items() if kind == "onnx") or "none"
     for model in scenario.models:
@@ -77,7 +122,8 @@ def _check(scenario: Scenario) -> None:
             )
 
 
-def _server(pool: Pool, models: tuple[Model, ...], scaled: Autoscaling | None) -> Unit:
+def _server(pool: Pool, scenario: Scenario, scaled: Autoscaling | None) -> Unit:
+    models = scenario.models
     held = [m.replicas for m in models if m.pool == pool.name and m.mode is Mode.ONLINE and pool.serves == "onnx"]
     least = max([pool.min_replicas, *held])
     if scaled and scaled.max_replicas <= least:
@@ -92,6 +138,7 @@ def _server(pool: Pool, models: tuple[Model, ...], scaled: Autoscaling | None) -
         pool=pool.name,
         runtime=pool.runtime,
         serves=pool.serves,
+        team=tenancy.owner(scenario, pool),
         autoscaling=scaled,
     )
 
@@ -130,3 +177,18 @@ def _reservation(model: Model) -> Reservation:
         cpu_millicores=model.cpu_millicores,
         memory_bytes=model.memory_bytes,
     )
+
+
+def _bases(scenario: Scenario, pool: Pool, units: dict[str, Unit]) -> list[Reservation]:
+    return [
+        Reservation(
+            model=model.name,
+            team=model.team,
+            unit=pool.name,
+            replicas=units[pool.name].replicas,
+            cpu_millicores=part,
+            memory_bytes=0,
+            part="server",
+        )
+        for model, part in tenancy.bases(scenario, pool)
+    ]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import ValidationError
 
 from archlab.errors import SpecError, UserError
+from archlab.plan import access, regions, tenancy
 from archlab.spec.money import PriceBook, Resource
 from archlab.spec.scenario import FeatureSchedule, Model, ModelOverride, Overrides, Scenario, Variant, Variation
 
@@ -24,9 +26,7 @@ def resolve(scenario: Scenario, seed: int) -> tuple[Scenario, Variant]:
         SpecError: a variation names no field of the scenario, or a choice doesn't fit there.
     """
     chosen = {variation.name: choose(scenario.name, seed, variation) for variation in scenario.variations}
-    for variation in scenario.variations:
-        scenario = vary(scenario, variation, chosen[variation.name])
-    return scenario, Variant(seed=seed, chosen=chosen)
+    return _varied(scenario, chosen), Variant(seed=seed, chosen=chosen)
 
 
 def choose(scenario: str, seed: int, variation: Variation) -> Choice:
@@ -49,8 +49,7 @@ def check(scenario: Scenario) -> None:
 def vary(scenario: Scenario, variation: Variation, choice: Choice) -> Scenario:
     """The scenario with one field set."""
     head, *rest = variation.path.split(".")
-    if head in FIXED:
-        raise SpecError(f"Variation {variation.name}: {head} can't vary.")
+    _check_head(head, variation)
     if head == "prices":
         return scenario.model_copy(update={"prices": _price(scenario, variation, rest, choice)})
     tree = scenario.model_dump()
@@ -62,21 +61,55 @@ def vary(scenario: Scenario, variation: Variation, choice: Choice) -> Scenario:
         raise SpecError(f"Variation {variation.name}: {choice!r} doesn't fit {variation.path}: {reason}.") from None
 
 
+def _varied(scenario: Scenario, chosen: Mapping[str, Choice]) -> Scenario:
+    """Every variation at once, validated once; one by one where something is wrong, to say what."""
+    tree = scenario.model_dump()
+    priced = [v for v in scenario.variations if v.path.split(".")[0] == "prices"]
+    others = [v for v in scenario.variations if v not in priced]
+    try:
+        for variation in others:
+            head, *rest = variation.path.split(".")
+            _check_head(head, variation)
+            _set(tree, [head, *rest], chosen[variation.name], variation)
+        varied = Scenario.model_validate(tree)
+    except ValidationError:
+        for variation in others:
+            scenario = vary(scenario, variation, chosen[variation.name])
+        raise
+    for variation in priced:
+        varied = vary(varied, variation, chosen[variation.name])
+    return varied
+
+
+def _check_head(head: str, variation: Variation) -> None:
+    if head in FIXED:
+        raise SpecError(f"Variation {variation.name}: {head} can't vary.")
+
+
 def override(scenario: Scenario, overrides: Overrides) -> Scenario:
-    """The scenario with the learner's own changes: modes, replicas, devices, batch intervals, feature schedules.
+    """The scenario with the learner's own changes: modes, replicas, devices, batch intervals, feature schedules, teams,
+    grants.
 
     Raises:
-        UserError: a model, a feature view or a pool of that name is not in the scenario.
+        UserError: a model, a team, a feature view or a pool of that name is not in the scenario.
     """
     _known("model", overrides.models, [m.name for m in scenario.models])
+    _known("team", overrides.teams, [t.name for t in scenario.teams])
+    _known("team", {g.team: g for g in overrides.granted}, [t.name for t in scenario.teams])
+    _known("model", {g.model: g for g in overrides.granted if g.model}, [m.name for m in scenario.models])
+    _known("restricted view", {g.view: g for g in overrides.granted if g.view}, [v.view for v in scenario.views])
     _known("feature view", overrides.feature_every, [f.view for f in scenario.features])
-    _known("pool", overrides.autoscale or {}, [p.name for p in scenario.pools])
     models = tuple(_changed(m, overrides.models.get(m.name)) for m in scenario.models)
     features = tuple(
         FeatureSchedule.model_validate({**f.model_dump(), "every": overrides.feature_every.get(f.view, f.every)})
         for f in scenario.features
     )
-    return scenario.model_copy(update={"models": models, "features": features})
+    settled = tenancy.settle(scenario.model_copy(update={"models": models, "features": features}), overrides)
+    settled = access.settle(settled, overrides)
+    pair = regions.settle(settled.regions, overrides.regions, [m.name for m in settled.models])
+    settled = settled.model_copy(update={"regions": pair})
+    _known("pool", overrides.autoscale or {}, [p.name for p in settled.pools])
+    return settled
 
 
 def _changed(model: Model, change: ModelOverride | None) -> Model:
@@ -98,14 +131,14 @@ def _price(scenario: Scenario, variation: Variation, path: list[str], choice: Ch
     """The book with the price that is in force when the scenario starts set to `choice` nano-dollars."""
     try:
         (name,) = path
-        current = scenario.prices.at(Resource(name), scenario.starts)
+        index = scenario.prices.prices.index(scenario.prices.at(Resource(name), scenario.starts))
     except (ValueError, LookupError):
         raise SpecError(
             f"Variation {variation.name}: {variation.path} is no price in force at the scenario's start.",
             f"Prices: {', '.join(sorted({p.resource.value for p in scenario.prices.prices}))}.",
         ) from None
     tree = scenario.prices.model_dump()
-    tree["prices"][scenario.prices.prices.index(current)]["nanousd"] = choice
+    tree["prices"][index]["nanousd"] = choice
     try:
         return PriceBook.model_validate(tree)
     except ValidationError as error:

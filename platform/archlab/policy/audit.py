@@ -16,8 +16,9 @@ from archlab.policy import chain
 from archlab.spec.audit import Anchor, EvidencePack, Finding, Soundness
 from archlab.spec.policy import DecisionRecord
 from archlab.spec.release import Release
+from archlab.spec.tampering import Audit
 
-CHAMPION = "promotion/champion"
+CHAMPION, CANARY = "promotion/champion", "deployment/canary"
 CONTROLS = {"four-eyes": "No model went live without the approval of a second person."}
 """Controls that evidence can be made for, and what each says."""
 
@@ -41,6 +42,13 @@ def anchor_of(lab: str, records: Sequence[DecisionRecord], now: datetime) -> Anc
     if not records:
         return None
     return Anchor(lab=lab, sequence=records[-1].sequence, hash=records[-1].hash, wall_time=now)
+
+
+def heads(audits: Iterable[Audit], lab: str, records: Sequence[DecisionRecord]) -> list[Anchor]:
+    """The heads that declared audits kept of a log, each at the moment of its record."""
+    found = (records[: audit.after] for audit in audits if audit.after)
+    made = (anchor_of(lab, head, head[-1].wall_time) for head in found if head)
+    return [anchor for anchor in made if anchor is not None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +98,8 @@ def evidence(
 ) -> EvidencePack:
     """Evidence for a control over a period of business time.
 
-    The population is every promotion to champion that the log allowed in the period; what is served now has to be in
-    the log too, or the log does not tell the whole story.
+    The population is every promotion to champion and every share of callers for a canary that the log allowed in the
+    period; what is served now has to be in the log too, or the log does not tell the whole story.
 
     Raises:
         UserError: there is no such control.
@@ -99,8 +107,8 @@ def evidence(
     if control not in CONTROLS:
         raise UserError(f"There is no control {control!r}.", f"Controls: {', '.join(CONTROLS)}, deletion.")
     log = soundness(records, anchors)
-    asked = Wanted(action=CHAMPION, allow=True, since=since, until=until)
-    findings = tuple(_finding(record) for record in records if asked.fits(record))
+    asked = Wanted(allow=True, since=since, until=until)
+    findings = tuple(_finding(record) for record in records if asked.fits(record) and _share(record))
     unexplained = tuple(_unexplained(records, releases))
     clean = not unexplained and not any(finding.exceptions for finding in findings)
     return EvidencePack(
@@ -131,7 +139,7 @@ def _finding(record: DecisionRecord) -> Finding:
         approved_by=str(version.get("approved_by") or ""),
         engine=record.decision.engine,
         bundle_digest=record.decision.bundle_digest,
-        exceptions=tuple(_exceptions(version, query.resource.digest)),
+        exceptions=tuple(_exceptions(version, query.resource.digest, _share(record))),
         waived=tuple(f"{use.rule} until {use.until} by {use.granted_by}" for use in record.decision.exceptions),
     )
 
@@ -141,7 +149,20 @@ def _version(record: DecisionRecord) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _exceptions(version: dict[str, Any], digest: str) -> Iterable[str]:
+def _share(record: DecisionRecord) -> int:
+    """Percent of the callers that a decision gave to a version, all where it does not say; 0 for any other decision."""
+    if record.query.action == CHAMPION:
+        return 100
+    percent = record.query.evidence.get("percent") if record.query.action == CANARY else 0
+    return percent if isinstance(percent, int) else 100
+
+
+def _exceptions(version: dict[str, Any], digest: str, share: int) -> Iterable[str]:
+    found = tuple(_faults(version, digest))
+    return found if share == 100 else (f"{share} % of the callers: {fault}" for fault in found)
+
+
+def _faults(version: dict[str, Any], digest: str) -> Iterable[str]:
     author, approver = version.get("author"), version.get("approved_by")
     if not author:
         yield "nobody knows who registered it"

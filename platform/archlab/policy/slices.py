@@ -17,6 +17,11 @@ _REFERENCE = re.compile(r"\bdata\.archlab\.rules\.(\w+)\.(\w+)")
 _COMPUTED = re.compile(r"\bdata(\.archlab(\.rules(\.\w+)?)?)?\s*(\[|$)", re.MULTILINE)
 
 
+def references(text: str) -> set[str]:
+    """The rules that a Rego file refers to, as `AREA/RULE`."""
+    return {f"{area}/{name}" for area, name in _REFERENCE.findall(text)}
+
+
 def applicable(bundle: PolicyBundle, action: str) -> tuple[BundledRule, ...]:
     """The rules whose business an action is: they name it, or name none and are of its area."""
     area = action.split("/")[0]
@@ -34,7 +39,7 @@ def sliced(bundle: PolicyBundle, rules: Sequence[BundledRule]) -> dict[str, str]
         if any(_COMPUTED.search(text) for text in own.values()):
             return dict(bundle.modules)
         kept |= own
-        named = {f"{area}/{name}" for text in own.values() for area, name in _REFERENCE.findall(text)}
+        named = {rule for text in own.values() for rule in references(text)}
         todo += sorted(named - wanted)
         wanted |= named
     facts = [RuleFacts(r.area, r.name, r.origin, r.actions, r.requires, r.waivable) for r in rules]

@@ -19,6 +19,7 @@ from typing import Any
 
 from archlab.errors import UserError
 from archlab.policy.interpreter import Program, RegoError
+from archlab.policy.slices import references
 from archlab.policy.statements import Assertion, RegoTest, split_tests
 from archlab.settings import data_root
 
@@ -47,7 +48,7 @@ def test_names(file: Path) -> list[str]:
 
 
 def run(file: Path) -> list[Outcome]:
-    """Run one file's tests, with the rule files of its folder."""
+    """Run one file's tests, with the rule of its folder and those that it refers to."""
     command = [sys.executable, "-m", "archlab.policy.test", "--worker", str(file)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
     if done.returncode != 0:
@@ -61,9 +62,25 @@ def _work(file: Path) -> list[Outcome]:
     found = re.search(r"^package\s+([\w.]+)", text, re.MULTILINE)
     if found is None:
         raise UserError(f"{file}: it has no package.")
-    rule_files = [path for path in file.parent.glob("*.rego") if not path.name.endswith("_test.rego")]
-    suite = _Suite({path.name: path.read_text() for path in rule_files}, file.name, found[1], text)
+    suite = _Suite(_modules(file.parent), file.name, found[1], text)
     return [_outcome(file, suite, test) for test in tests]
+
+
+def _modules(folder: Path) -> dict[str, str]:
+    """The rule of a folder, and the rules that it refers to: beside it, or built in."""
+    found: dict[str, str] = {}
+    todo, seen = [folder], set[Path]()
+    while todo:
+        seen.add(here := todo.pop())
+        for path in here.glob("*.rego"):
+            if not path.name.endswith("_test.rego"):
+                text = found[str(path)] = path.read_text()
+                todo += [at for named in references(text) if (at := _folder_of(named, folder.parents[1])) not in seen]
+    return found
+
+
+def _folder_of(rule: str, root: Path) -> Path:
+    return next((at for at in (root / rule, data_root("policies") / rule) if at.is_dir()), root / rule)
 
 
 def _outcome(file: Path, suite: _Suite, test: RegoTest) -> Outcome:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from archlab.settings import LabFolder
 
 STATIC_PREFIX = "/mlflow"
@@ -11,6 +13,27 @@ ALLOWED_HOSTS = ",".join(
     [name + port for name in ("localhost", "127.0.0.1", "[[]::1]", "registry") for port in ("", ":*")]
 )
 """Host headers that MLflow accepts; a deployment under another name sets MLFLOW_SERVER_ALLOWED_HOSTS itself."""
+
+
+DATABASE = "ARCHLAB_REGISTRY_DATABASE"
+"""Of a region's registry: `folder of its Postgres' socket:port`."""
+
+
+def regional_environment(folder: LabFolder, database: str, artifacts: Path) -> dict[str, str]:
+    """The same for the registry of a region.
+
+    Args:
+        folder: the lab's.
+        database: `folder of its Postgres' socket:port`.
+        artifacts: the region's own files of versions.
+    """
+    sockets, _, port = database.rpartition(":")
+    return {
+        **environment(folder),
+        "_MLFLOW_SERVER_FILE_STORE": f"postgresql+pg8000://archlab@/postgres?unix_sock={sockets}/.s.PGSQL.{port}",
+        "_MLFLOW_SERVER_ARTIFACT_DESTINATION": str(artifacts),
+        DATABASE: database,
+    }
 
 
 def environment(folder: LabFolder) -> dict[str, str]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from starlette.types import Send
 
 from archlab.errors import ArchlabError
-from archlab.registry.demands import Demand
+from archlab.registry.demand import Demand
 from archlab.spec.policy import Decision
 
 ERROR_CODES = {

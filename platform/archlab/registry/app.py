@@ -12,12 +12,15 @@ from starlette.types import ASGIApp
 from archlab.identity import Verifier
 from archlab.policy.embedded import EmbeddedEngine
 from archlab.policy.inforce import InForce, waivable_rules
-from archlab.registry import environment
+from archlab.registry import DATABASE, bucket, environment
 from archlab.registry.content import LabContent
 from archlab.registry.demands import Demands
 from archlab.registry.effects import Effects
 from archlab.registry.gate import Gate
+from archlab.registry.ownership import Ownership
 from archlab.registry.recorder import ControlRecorder
+from archlab.registry.store import artifact_store
+from archlab.registry.tracking import TrackingDemands
 from archlab.registry.view import RegistryView
 from archlab.settings import LabFolder
 
@@ -36,18 +39,28 @@ def create_app(
     for name, value in environment(folder).items():
         os.environ.setdefault(name, value)
     folder.registry.mkdir(parents=True, exist_ok=True, mode=0o700)
-    engine = engine or _engine(
-        folder
-    )  # Before MLflow: rego-cpp loaded after MLflow's libraries leaks every evaluation.
-    view, content, in_force = RegistryView(folder), LabContent(folder), InForce(folder)
-    return Gate(
-        _mlflow(),
+    # Before MLflow: rego-cpp loaded after MLflow's libraries leaks every evaluation.
+    engine = engine or _engine(folder)
+    store = artifact_store(folder)
+    view, content, in_force = RegistryView(folder, store), LabContent(folder), InForce(folder)
+    mlflow = _mlflow()
+    store.check()
+    ownership = Ownership(view, content)
+    gate = Gate(
+        mlflow,
         Verifier(folder),
-        engine or _engine(folder),
+        engine,
         recorder or ControlRecorder(folder),
-        Demands(view, content, lambda: waivable_rules(in_force)),
+        Demands(view, content, ownership, lambda: waivable_rules(in_force)),
         Effects(view, content),
+        ownership,
+        TrackingDemands(view, ownership),
     )
+    if not (database := os.environ.get(DATABASE)):
+        return gate
+    from archlab.registry.regional import SaysPrimary
+
+    return SaysPrimary(gate, database)
 
 
 def _engine(folder: LabFolder) -> PolicyEngine:
@@ -64,7 +77,12 @@ def _mlflow() -> ASGIApp:
         warnings.simplefilter("ignore")
         from mlflow.server.fastapi_app import app as mlflow_app
         from mlflow.server.handlers import initialize_backend_stores
+    bucket.serve_by_ourselves()
     logging.getLogger("alembic").setLevel(logging.WARNING)
+    if os.environ.get(DATABASE):
+        from archlab.registry.regional import wait_usable
+
+        wait_usable(os.environ["_MLFLOW_SERVER_FILE_STORE"])
     initialize_backend_stores()
     gated: ASGIApp = mlflow_app
     return gated

@@ -1,4 +1,4 @@
-"""The files of a version, read from the store that the registry itself serves."""
+"""The files of a version, where the store has them: what each is, without running or unpickling any."""
 
 from __future__ import annotations
 
@@ -8,13 +8,8 @@ import pickletools
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from urllib.parse import urlsplit
-
-from archlab.settings import LabFolder
 
 MODEL_FILE = "model.onnx"
-CHUNK_BYTES = 1 << 20
-
 
 MOST_FILES = 200
 """As many files of a version are looked at; one more refuses it."""
@@ -33,16 +28,6 @@ class StoredFile:
     kind: str
     """`pickle`, `zip`, `elf`, `script`, `text`, `binary`; `unreadable` for links and what is no plain file."""
     size_bytes: int
-
-
-def place(folder: LabFolder, uri: str) -> Path | None:
-    """Where a URI of the own store leads; None when that is outside it, or all of it."""
-    parts = urlsplit(uri)
-    if parts.scheme != "mlflow-artifacts" or parts.netloc:
-        return None
-    root = (folder.registry / "artifacts").resolve()
-    where = (root / parts.path.lstrip("/")).resolve()
-    return where if where.is_relative_to(root) and where != root else None
 
 
 def files(where: Path) -> list[StoredFile]:
@@ -91,8 +76,7 @@ def _disassembles(head: bytes, *, whole: bool) -> bool:
     return True
 
 
-def model_file(folder: LabFolder, uri: str) -> Path | None:
-    """Path of a version's `model.onnx`; None when its URI leads elsewhere or there is not exactly one."""
-    where = place(folder, uri)
+def model_file(where: Path | None) -> Path | None:
+    """Path of a version's `model.onnx`; None when there are no files, or not exactly one of that name."""
     found = [path for path in where.rglob(MODEL_FILE) if path.is_file()] if where else []
     return found[0] if len(found) == 1 else None

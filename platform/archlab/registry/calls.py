@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import Enum, auto
+from urllib.parse import parse_qsl, urlencode
 
 from archlab.errors import UserError
 from archlab.registry import STATIC_PREFIX
@@ -24,6 +25,8 @@ class Kind(Enum):
     READ = auto()
     TRACKING_WRITE = auto()
     """Experiments, runs, logged models, traces and their artifacts."""
+    CREATE_EXPERIMENT = auto()
+    TAG_EXPERIMENT = auto()
     CREATE_MODEL = auto()
     RENAME_MODEL = auto()
     UPDATE_MODEL = auto()
@@ -77,6 +80,14 @@ TRACKING_REMOVALS = {
     ("POST", "experiments/delete"): Kind.DELETE_EXPERIMENT,
 }
 
+EXPERIMENT_CALLS = {
+    ("POST", "experiments/create"): Kind.CREATE_EXPERIMENT,
+    ("POST", "experiments/set-experiment-tag"): Kind.TAG_EXPERIMENT,
+    ("POST", "experiments/delete-experiment-tag"): Kind.TAG_EXPERIMENT,
+}
+
+TRACKING_WRITES = frozenset({Kind.TRACKING_WRITE, Kind.CREATE_EXPERIMENT, Kind.TAG_EXPERIMENT})
+
 SOURCE_REMOVALS = frozenset({Kind.DELETE_RUN, Kind.DELETE_EXPERIMENT, Kind.DELETE_LOGGED_MODEL, Kind.DELETE_FILES})
 """Calls that take away what registered versions may come from."""
 
@@ -103,6 +114,12 @@ TRACKING = re.compile(r"(experiments|runs|logged-models|traces|datasets|upload-a
 LOGGED_MODEL = re.compile(r"logged-models/[^/]+")
 
 _ENDPOINT = re.compile(r"/(?:ajax-)?api/\d+\.\d+/(?P<service>mlflow|mlflow-artifacts)/(?P<rest>.+)")
+
+
+def with_page(query: bytes, token: str) -> bytes:
+    """A query that asks for the page of that token."""
+    kept = [(n, v) for n, v in parse_qsl(query.decode("latin-1"), keep_blank_values=True) if n != "page_token"]
+    return urlencode([*kept, ("page_token", token)]).encode()
 
 
 def canonical_path(path: str) -> str:
@@ -141,8 +158,9 @@ def _kind(method: str, path: str) -> Kind:
         return _artifacts(method, rest)
     if method == "POST" and rest in READING_POSTS:
         return Kind.READ
-    if kind := REGISTRY_CALLS.get((method, rest)) or TRACKING_REMOVALS.get((method, rest)):
-        return kind
+    for known in (REGISTRY_CALLS, TRACKING_REMOVALS, EXPERIMENT_CALLS):
+        if kind := known.get((method, rest)):
+            return kind
     if method == "DELETE" and LOGGED_MODEL.fullmatch(rest):
         return Kind.DELETE_LOGGED_MODEL
     return Kind.TRACKING_WRITE if TRACKING.match(rest) else Kind.OTHER

@@ -6,7 +6,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+from archlab.plan.access import Access
 from archlab.settings import LabFolder
+from archlab.spec.access import Grant, RestrictedView
 
 
 class LabContent:
@@ -15,11 +17,31 @@ class LabContent:
     def __init__(self, folder: LabFolder) -> None:
         self._scenario = _File(folder.scenario)
         self._known = _File(folder.root / "known_columns.json")
+        self._access: tuple[dict[str, Any], Access] | None = None
 
     def team(self, model: str) -> str:
         """The team that the scenario gives a model to; empty for a model it does not know."""
         models = self._scenario.content().get("models", [])
         return next((str(found["team"]) for found in models if found.get("name") == model), "")
+
+    def access(self) -> Access:
+        """What teams may use of each other's, as the scenario has it with the grants since."""
+        scenario, known = self._scenario.content(), self._access
+        if known is None or known[0] is not scenario:
+            known = self._access = (scenario, self._compiled(scenario))
+        return known[1]
+
+    @staticmethod
+    def _compiled(scenario: dict[str, Any]) -> Access:
+        return Access(
+            owners={str(m["name"]): str(m["team"]) for m in scenario.get("models", [])},
+            views=tuple(RestrictedView.model_validate(view) for view in scenario.get("views", [])),
+            grants=tuple(Grant.model_validate(grant) for grant in scenario.get("grants", [])),
+        )
+
+    def restricted_views(self) -> dict[str, dict[str, list[str]]] | None:
+        """Restricted views with the teams that may use them; None when the scenario does not say."""
+        return self.access().restricted() if "views" in self._scenario.content() else None
 
     def served_views(self) -> list[str] | None:
         """Feature views that the scenario keeps online; None when it does not say."""

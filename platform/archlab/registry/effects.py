@@ -13,7 +13,7 @@ from archlab.registry import evidence as ev
 from archlab.registry import supply
 from archlab.registry.calls import Kind
 from archlab.registry.content import LabContent
-from archlab.registry.demands import CHALLENGER, CHAMPION, Body, promoted_to, text
+from archlab.registry.demand import CHALLENGER, CHAMPION, Body, promoted_to, tags_of, text
 from archlab.registry.lifecycle import action_of
 from archlab.registry.recorder import DecisionRecorder
 from archlab.registry.view import RegistryView
@@ -37,9 +37,11 @@ class Effects:
     def before(self, kind: Kind, body: Body, subject: Subject) -> Body:
         """The body that MLflow is given."""
         if kind is Kind.CREATE_VERSION:
-            return {**body, "tags": [*(body.get("tags") or []), {"key": ev.AUTHOR, "value": subject.user}]}
+            return _tagged(body, ev.AUTHOR, subject.user)
+        if kind is Kind.CREATE_EXPERIMENT and ev.TEAM not in {tag.get("key") for tag in tags_of(body)}:
+            return _tagged(body, ev.TEAM, subject.team)
         if kind is Kind.CREATE_MODEL and not self._content.team(text(body, "name")):
-            return {**body, "tags": [*(body.get("tags") or []), {"key": ev.TEAM, "value": subject.team}]}
+            return _tagged(body, ev.TEAM, subject.team)
         return body
 
     def after(self, kind: Kind, body: Body, subject: Subject, answer: bytes, now: datetime) -> None:
@@ -77,7 +79,7 @@ class Effects:
         found = self._view.version(name, version)
         if found and found.onnx_sha256:
             self._view.tag_version(name, version, ev.SHA256, found.onnx_sha256)
-        if found and (materials := supply.materials(self._view.place(found.source), None)):
+        if found and (materials := supply.materials(self._view.files(found.source), None)):
             self._view.tag_version(name, version, ev.BOM_SHA256, materials["sha256"])
 
     def _remember_approved(self, name: str, version: str, now: datetime) -> None:
@@ -95,6 +97,10 @@ class Effects:
                     self._view.delete_version_tag(name, number, ev.REPLACED_AT)
             elif ev.PROMOTED_AT in tags and ev.REPLACED_AT not in tags:
                 self._view.tag_version(name, number, ev.REPLACED_AT, now.isoformat())
+
+
+def _tagged(body: Body, key: str, value: str) -> Body:
+    return {**body, "tags": [*tags_of(body), {"key": key, "value": value}]}
 
 
 async def _tell(recorder: DecisionRecorder) -> None:

@@ -16,7 +16,9 @@ from typing import Any
 from archlab.policy.chain import sha256
 from archlab.policy.exceptions import SECONDS_PER_DAY
 from archlab.registry import artifacts
+from archlab.registry.canary import TAG as CANARY
 from archlab.registry.exceptions import PREFIX as EXCEPTION
+from archlab.spec.traffic import Tenure
 
 AUTHOR = "archlab.author"
 APPROVED_BY = "archlab.approved_by"
@@ -31,7 +33,9 @@ TEAM = "archlab.owner_team"
 
 SUNSET, RETIRED = "archlab.sunset", "archlab.retired"
 
-NOT_EVIDENCE = frozenset({APPROVED_BY, APPROVED_EVIDENCE, APPROVED_AT, PROMOTED_AT, REPLACED_AT, HOLD, SUNSET, RETIRED})
+NOT_EVIDENCE = frozenset(
+    {APPROVED_BY, APPROVED_EVIDENCE, APPROVED_AT, PROMOTED_AT, REPLACED_AT, HOLD, SUNSET, RETIRED, CANARY}
+)
 """Tags that come with or after approval and promotion and so can't be what was approved."""
 
 
@@ -79,11 +83,12 @@ def promotion(
     *,
     served_views: Sequence[str] | None = None,
     state: str = "",
+    tenures: Sequence[Tenure] = (),
 ) -> dict[str, Any]:
-    """Evidence of a `promotion/*` query at business time `now`."""
+    """Evidence of a `promotion/*` query at business time `now`; `tenures` are the model's, from the decision log."""
     about = _present(
         {
-            "version": _version(version, now) | _present({"state": state}),
+            "version": _version(version, now) | _present({"state": state}) | _history(version, tenures, now),
             "has_champion": champion is not None,
             "known_at_request": list(known_at_request) if known_at_request is not None else None,
             "served_views": list(served_views) if served_views is not None else None,
@@ -111,7 +116,6 @@ def _version(version: Version, now: datetime) -> dict[str, Any]:
             "approved_by": approved_by,
             "changed_since_approval": tags.get(APPROVED_EVIDENCE) != fingerprint(version) if approved_by else None,
             "approved_age_days": _age_days(tags.get(APPROVED_AT), now) if approved_by else None,
-            "held_champion": PROMOTED_AT in tags,
             "metric": metric,
             "value": _finite(version.metrics.get(metric or "")),
             "baseline": _number(tags.get("archlab.baseline")),
@@ -131,6 +135,20 @@ def _version(version: Version, now: datetime) -> dict[str, Any]:
             ),
         }
     )
+
+
+def tenure(version: Version, tenures: Sequence[Tenure]) -> Tenure | None:
+    """When a version was champion with the file that it has now; None when the log knows nothing of it."""
+    same = ((t.version, t.digest) == (version.version, version.onnx_sha256) for t in tenures)
+    return next((t for t, found in zip(tenures, same, strict=True) if found), None)
+
+
+def _history(version: Version, tenures: Sequence[Tenure], now: datetime) -> dict[str, Any]:
+    held = tenure(version, tenures)
+    if held is None:
+        return {"held_champion": False, "serves": False, "withdrawn": False}
+    known = {"held_champion": True, "serves": held.until is None, "withdrawn": held.withdrawn}
+    return known | ({"replaced_age_days": _days(held.until, now)} if held.until else {})
 
 
 def deletion(
@@ -177,7 +195,11 @@ def hold(tags: Mapping[str, str]) -> str:
 def _age_days(text: str | None, now: datetime) -> float | None:
     """Days on the business clock since a time as ISO 8601; negative for one that is yet to come."""
     moment = _time(text)
-    return (now - moment).total_seconds() / SECONDS_PER_DAY if moment else None
+    return _days(moment, now) if moment else None
+
+
+def _days(moment: datetime, now: datetime) -> float:
+    return (now - moment).total_seconds() / SECONDS_PER_DAY
 
 
 def _present(fields: dict[str, Any]) -> dict[str, Any]:

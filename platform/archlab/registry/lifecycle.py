@@ -13,7 +13,7 @@ from typing import Any
 from archlab.policy.exceptions import SECONDS_PER_DAY
 from archlab.policy.lifecycle import DEPRECATE, REINSTATE, RETIRE, state_of, sunset_of
 from archlab.registry.calls import Kind
-from archlab.registry.evidence import PROMOTED_AT, RETIRED, SUNSET
+from archlab.registry.evidence import RETIRED, SUNSET
 from archlab.registry.exceptions import end_of
 from archlab.spec.policy import Standing
 
@@ -35,16 +35,17 @@ def action_of(kind: Kind, body: Mapping[str, Any]) -> str | None:
     return (DEPRECATE if key == SUNSET else RETIRE) if kind in SETTING else None
 
 
-def state(
-    standings: Sequence[Standing], aliases: Mapping[str, str], version: str = "", tags: Mapping[str, str] | None = None
-) -> str:
-    """candidate, challenger, champion, former, deprecated or retired; of the model itself without a version."""
+def state(standings: Sequence[Standing], aliases: Mapping[str, str], version: str = "", *, held: bool = False) -> str:
+    """candidate, challenger, champion, former, deprecated or retired; of the model itself without a version.
+
+    `held`: whether the log knows it as a champion.
+    """
     if gone := state_of(standings, version):
         return gone
     for alias in (CHAMPION, CHALLENGER):
         if alias in aliases and version in ("", aliases[alias]):
             return alias
-    return "former" if PROMOTED_AT in (tags or {}) else "candidate"
+    return "former" if held else "candidate"
 
 
 def move(
@@ -55,7 +56,7 @@ def move(
     now: datetime,
     *,
     version: str = "",
-    tags: Mapping[str, str] | None = None,
+    held: bool = False,
 ) -> dict[str, Any]:
     """Evidence of a `lifecycle/*` query.
 
@@ -66,10 +67,10 @@ def move(
         aliases: of this model, and the versions they are at.
         now: business time.
         version: empty for the model as a whole.
-        tags: of the version.
+        held: whether the log knows the version as a champion.
     """
     about: dict[str, Any] = {
-        "state": state(standings, aliases, version, tags),
+        "state": state(standings, aliases, version, held=held),
         "serves": CHAMPION in aliases and version in ("", aliases[CHAMPION]),
     }
     if action == DEPRECATE and (sunset := end_of(said)):

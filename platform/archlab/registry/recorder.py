@@ -18,6 +18,7 @@ from archlab.identity import PLATFORM, mint
 from archlab.registry.view import RegisteredModel
 from archlab.settings import LabFolder
 from archlab.spec.policy import Decision, DecisionRecord, PolicyException, Query, Standing
+from archlab.spec.traffic import Traffic
 
 S = TypeVar("S")
 TIMEOUT_S = 3.0
@@ -25,6 +26,9 @@ RECONCILE_TIMEOUT_S = 30.0
 TOKEN_LIFETIME_S = 3600
 _EXCEPTIONS: TypeAdapter[list[PolicyException]] = TypeAdapter(list[PolicyException])
 _STANDINGS: TypeAdapter[list[Standing]] = TypeAdapter(list[Standing])
+
+
+NO_TRAFFIC = Traffic()
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +39,8 @@ class OnRecord:
     standings: Sequence[Standing] = ()
     cost: Mapping[str, Any] | None = None
     """What the owning team's models cost, planned and billed; None where nobody asked."""
+    traffic: Traffic = NO_TRAFFIC
+    """Its champions of now and before, and the shares of callers that other versions may answer."""
 
     def standings_of(self, model: RegisteredModel) -> tuple[Standing, ...]:
         """What is deprecated or retired of this very model."""
@@ -79,6 +85,14 @@ class DecisionRecorder(Protocol):
         """
         ...
 
+    async def traffic(self, model: str) -> Traffic:
+        """Who was champion of a model of that name, and which canaries it may have.
+
+        Raises:
+            UnavailableError: control does not answer.
+        """
+        ...
+
     async def cost(self, team: str) -> dict[str, Any]:
         """What a team's models cost, planned and billed, as `GET /budgets` says.
 
@@ -101,8 +115,7 @@ class ControlRecorder:
 
     def __init__(self, folder: LabFolder) -> None:
         self._folder = folder
-        self._token = ""
-        self._renew_at = 0.0
+        self._token, self._minted_at = "", 0.0
         at = part(folder, CONTROL)
         transport = httpx.AsyncHTTPTransport(uds=str(at.path) if at.path else None)
         self._client = httpx.AsyncClient(transport=transport, base_url=at.base, timeout=TIMEOUT_S)
@@ -131,6 +144,14 @@ class ControlRecorder:
     async def standings(self, model: str) -> list[Standing]:
         """See `DecisionRecorder`."""
         return await self._listed("lifecycle", model, _STANDINGS)
+
+    async def traffic(self, model: str) -> Traffic:
+        """See `DecisionRecorder`."""
+        answer = await self._call("GET", f"/traffic?{urlencode({'model': model})}")
+        try:
+            return Traffic.model_validate(answer)
+        except ValueError:
+            raise UnavailableError("Control's answer about traffic can't be read.") from None
 
     async def cost(self, team: str) -> dict[str, Any]:
         """See `DecisionRecorder`."""
@@ -166,7 +187,8 @@ class ControlRecorder:
             raise UnavailableError(f"Control does not answer {path} ({type(error).__name__}).") from None
 
     def _bearer(self) -> str:
-        if time.monotonic() >= self._renew_at:
-            self._token = mint(self._folder, PLATFORM, lifetime_s=TOKEN_LIFETIME_S)
-            self._renew_at = time.monotonic() + TOKEN_LIFETIME_S / 2
+        # by the wall clock, as tokens are: the monotonic one stands still while a laptop sleeps
+        now = time.time()
+        if not self._minted_at <= now < self._minted_at + TOKEN_LIFETIME_S / 2:
+            self._token, self._minted_at = mint(self._folder, PLATFORM, lifetime_s=TOKEN_LIFETIME_S), now
         return self._token

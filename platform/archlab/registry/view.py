@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from archlab.errors import UserError
 from archlab.files import file_sha256
-from archlab.registry.artifacts import model_file, place
+from archlab.registry.artifacts import model_file
 from archlab.registry.evidence import TEAM, Version
+from archlab.registry.store import ArtifactStore
 from archlab.settings import LabFolder
 
 
@@ -36,17 +37,15 @@ class Origin:
     run_id: str
     model_id: str
     """Of the logged model; empty when there is none."""
-    where: Path | None
-    """Its files; None when they are not in the own store."""
     path: str = ""
-    """The same below the store's root; empty when it is elsewhere."""
+    """Of its files, below the store's root; empty when they are elsewhere."""
 
 
 class RegistryView:
     """Facts from MLflow's stores; import MLflow first. Blocking: call it in a thread."""
 
-    def __init__(self, folder: LabFolder) -> None:
-        self._folder = folder
+    def __init__(self, folder: LabFolder, store: ArtifactStore) -> None:
+        self._store = store
         self.trusted_keys = folder.keys / "trusted.pem"
         """Whose signatures of models count."""
 
@@ -65,7 +64,7 @@ class RegistryView:
         if found is None:
             return None
         uri = str(_registry().get_model_version_download_uri(name, version))
-        file = model_file(self._folder, uri)
+        file = model_file(self._files(uri))
         return Version(
             name=str(found.name),
             version=str(found.version),
@@ -95,19 +94,30 @@ class RegistryView:
         return [self._origin(found) for found in _versions(wanted)]
 
     def _origin(self, found: Any) -> Origin:
-        where = self.place(str(found.source or ""))
         return Origin(
             name=str(found.name),
             version=str(found.version),
             run_id=str(found.run_id or ""),
             model_id=str(found.model_id or "") or _logged_model_id(str(found.source or "")),
-            where=where,
-            path=where.relative_to((self._folder.registry / "artifacts").resolve()).as_posix() if where else "",
+            path=str(self.path(str(found.source or "")) or ""),
         )
 
-    def place(self, source: str) -> Path | None:
-        """Folder of the own store that a version's source leads to; None when that is somewhere else."""
-        return place(self._folder, _location(source))
+    def path(self, source: str) -> PurePosixPath | None:
+        """Where in the own store a version's source leads to; None when that is somewhere else."""
+        return self._store.path(_location(source))
+
+    def files(self, source: str) -> Path | None:
+        """Folder with the files that a version's source leads to now; None when they are not in the own store.
+
+        Raises:
+            UnavailableError: the store does not answer.
+            RefusedError: what lies there can't be looked at.
+        """
+        return self._files(_location(source))
+
+    def _files(self, uri: str) -> Path | None:
+        path = self._store.path(uri)
+        return None if path is None else self._store.folder(path)
 
     def experiment(self, run_id: str) -> str:
         """Id of a run's experiment; empty when there is no such run."""
@@ -115,6 +125,32 @@ class RegistryView:
 
         run = _or_none(lambda: handlers._get_tracking_store().get_run(run_id)) if run_id else None
         return str(run.info.experiment_id) if run else ""
+
+    def experiment_of_place(self, source: str) -> str:
+        """Id of the experiment whose folder a version's source lies in; empty when it is not in the own store."""
+        where = self.path(source)
+        return where.parts[0] if where and where.parts else ""
+
+    def experiment_team(self, experiment_id: str) -> str | None:
+        """The team that an experiment belongs to; empty when it is nobody's, None when there is no such experiment."""
+        from mlflow.server import handlers
+
+        found = _or_none(lambda: handlers._get_tracking_store().get_experiment(experiment_id))
+        return str(found.tags.get(TEAM, "")) if found else None
+
+    def experiment_named(self, name: str) -> str:
+        """Id of the experiment of that name; empty when there is none."""
+        from mlflow.server import handlers
+
+        found = _or_none(lambda: handlers._get_tracking_store().get_experiment_by_name(name))
+        return str(found.experiment_id) if found else ""
+
+    def experiment_of_logged_model(self, model_id: str) -> str:
+        """Id of a logged model's experiment; empty when there is no such model."""
+        from mlflow.server import handlers
+
+        found = _or_none(lambda: handlers._get_tracking_store().get_logged_model(model_id, allow_deleted=True))
+        return str(found.experiment_id) if found else ""
 
     def delete_version_tag(self, name: str, version: str, key: str) -> None:
         """Take a version's tag away, past the gate."""

@@ -72,6 +72,8 @@ class ModelScore(Spec):
     late: int
     stale: int
     missing: int
+    limited: int | None = None
+    """Of the missing ones, those that a quota or a limit refused (429); None where that was not counted yet."""
     labelled: int
     metric: str
     """Name of the quality measure (auc, mae, pinball, ...)."""

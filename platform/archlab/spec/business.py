@@ -9,8 +9,8 @@ from typing import Literal, Protocol
 
 from .airline import Label
 from .base import Slug, Spec, UtcTime
+from .callers import Caller
 from .release import Column
-from .scenario import Caller
 
 
 class ModelCard(Spec):

@@ -8,7 +8,10 @@ from pydantic import Field
 
 from .airline import Scoreboard
 from .base import Sha256, Slug, Spec, UtcTime
+from .region_facts import DrillSeen
+from .regions import Regions
 from .scenario import Overrides
+from .tenancy import Isolation
 
 
 class Estimate(Spec):
@@ -78,6 +81,29 @@ class LoadFigures(Spec):
     p99_ms: float
 
 
+class NoiseFigures(Spec):
+    """What became of the noise that one team made."""
+
+    offered_per_s: float
+    answered_per_s: float
+    failures: int
+    requests: int
+    p50_ms: float
+    reason: str = ""
+    """Of the failures, the most frequent."""
+    limited: int = 0
+    """Of the failures, those that a limit or a share refused (429)."""
+
+
+class Noise(Spec):
+    """A noisy neighbour beside a load: who, and what kept it apart."""
+
+    team: Slug
+    isolation: Isolation
+    figures: NoiseFigures | None = None
+    """None when the team has nothing online to be noisy with."""
+
+
 class Load(Spec):
     """A load that a design was put under."""
 
@@ -86,6 +112,8 @@ class Load(Spec):
     lost: str = ""
     """Replica that was taken away before the load began; empty when none was."""
     models: tuple[LoadFigures, ...]
+    """Of everybody but the noisy team, where there is one."""
+    noise: Noise | None = None
 
 
 class DesignRun(Spec):
@@ -96,9 +124,13 @@ class DesignRun(Spec):
     """Over everything that decides what is measured; equal digests need no second run."""
     overrides: Overrides
     days: tuple[Scoreboard, ...]
-    """One per hidden business day."""
+    """One per hidden business day; none of a design that was drilled."""
     loads: tuple[Load, ...] = ()
     """One, or several where the first left a p99 in doubt."""
+    regions: Regions | None = None
+    """Of a design that was drilled: the pair as it makes it."""
+    drills: tuple[DrillSeen, ...] = ()
+    """What the hidden drill measured; none where the second region holds nothing of the registry."""
     taken: UtcTime
     seconds: float
 
@@ -126,3 +158,7 @@ class DesignTask(Spec):
     load_seconds: int = Field(default=10, ge=5, le=120)
     lose: str = ""
     """Unit whose first replica is taken away before the load; empty for none."""
+    noise_rows: int = Field(default=0, ge=0)
+    """Rows in each request of a hidden team that asks for far more than its part during the load; 0 for none."""
+    drill: bool = False
+    """Whether a pair of regions is put through a hidden drill, instead of all that."""

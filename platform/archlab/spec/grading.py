@@ -12,10 +12,13 @@ from .base import Slug, Spec, UtcTime
 from .comparison import Comparison
 from .experiments import Calibration, DesignTask, DesignTrial, Sweep
 from .money import Line, PriceBook
+from .outages import Outage
 from .plan import Plan
 from .policy import DecisionRecord
+from .region_facts import RegionFacts
 from .release import Release
 from .scenario import Overrides, Scenario, Variant
+from .tampering import Custody
 
 Identifier = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
 """Name of a function of a scenario's content."""
@@ -44,27 +47,6 @@ class BatchRun(Spec):
     business_time: UtcTime
     rows: int
     path: str
-
-
-class Probe(Spec):
-    """One thing that was tried again and again while something was broken."""
-
-    key: Slug
-    tried: int = Field(ge=0)
-    succeeded: int = Field(ge=0)
-    detail: str
-    """What was done, and what was answered last."""
-
-
-class Outage(Spec):
-    """A unit was really stopped for a while, and this is what went on and what did not."""
-
-    unit: str
-    """What was down."""
-    began: UtcTime
-    ended: UtcTime
-    business_time: UtcTime
-    probes: tuple[Probe, ...]
 
 
 class RuleTrial(Spec):
@@ -111,8 +93,12 @@ class Evidence(Spec):
     """Of models whose registry has a challenger."""
     outages: tuple[Outage, ...] = ()
     """Oldest first."""
+    custody: Custody | None = None
+    """Of a lab whose records or files were tampered with."""
     trial: RuleTrial | None = None
     """What a learner submitted to a question of kind rego."""
+    regions: RegionFacts | None = None
+    """Of a lab in two regions."""
 
 
 class QuestionKind(StrEnum):

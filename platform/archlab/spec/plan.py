@@ -11,6 +11,7 @@ from pydantic import Field
 from .autoscaling import Autoscaling, Scaling
 from .base import Slug, Spec
 from .devices import DevicePlan
+from .regions import RegionsPlan
 
 
 class Role(StrEnum):
@@ -20,6 +21,13 @@ class Role(StrEnum):
     REGISTRY = "registry"
     CONTROL = "control"
     SERVER = "server"
+    DATABASE = "database"
+    LINK = "link"
+    """The line over which a region reaches the other one."""
+    STORE = "store"
+    """A region's files: hands them out, and takes what the other region has."""
+    WATCH = "watch"
+    """Fails over by itself."""
 
 
 class Unit(Spec):
@@ -34,6 +42,17 @@ class Unit(Spec):
     team: str = "platform"
     autoscaling: Autoscaling | None = None
     """`replicas` is the least then."""
+    region: str = ""
+    """Empty: outside of all regions, or of a lab that has none."""
+
+
+class Elsewhere(Spec):
+    """Replicas in another region that answer the same requests."""
+
+    unit: Slug
+    replicas: int
+    priority: Literal[0, 1]
+    """0: asked like the others; 1: asked when too few of the others answer."""
 
 
 class Backend(Spec):
@@ -42,6 +61,7 @@ class Backend(Spec):
     unit: Slug
     replicas: int
     """The first N replicas of the unit carry the model."""
+    elsewhere: tuple[Elsewhere, ...] = ()
     weight: int = Field(ge=0, le=100)
     version: str = ""
     """Version that the gateway pins by header; empty lets the server take its champion."""
@@ -64,6 +84,8 @@ class Route(Spec):
     team: Slug
     backends: tuple[Backend, ...]
     shadow: Shadow | None = None
+    callers: tuple[Slug, ...] | None = None
+    """Teams that may ask; None in plans of before: whoever has a token."""
 
     @property
     def versions(self) -> frozenset[str]:
@@ -82,6 +104,20 @@ class Reservation(Spec):
     cpu_millicores: int
     """Per replica."""
     memory_bytes: int
+    part: Literal["model", "server"] = "model"
+    """`server`: the model's part of what the pool's servers themselves hold."""
+
+
+class Tenant(Spec):
+    """A team that has something to itself, and what it may hold of it at most: on a cluster a namespace."""
+
+    team: Slug
+    members: dict[Slug, tuple[Slug, ...]] = {}
+    """Roles of its users."""
+    replicas: int | None = Field(default=None, ge=0)
+    """Servers that its quota of memory lets it have; None sets no limit."""
+    devices: int | None = Field(default=None, ge=0)
+    """Cards or slices that they may hold; None sets no limit."""
 
 
 class Plan(Spec):
@@ -96,8 +132,14 @@ class Plan(Spec):
     reservations: tuple[Reservation, ...]
     limits: dict[Slug, int] = {}
     """Requests per second that the gateway lets through, per team; a team that is not named has no limit."""
+    shares: dict[Slug, dict[Slug, int]] = {}
+    """Requests that a replica answers at once, by pool and team; a team that is not named has no share to keep to."""
     devices: DevicePlan | None = None
     """None where the scenario declares no devices."""
+    regions: RegionsPlan | None = None
+    """None where the scenario has no regions."""
+    tenants: tuple[Tenant, ...] = ()
+    """Teams with a quota of memory or devices, or with a pool of their own."""
 
     def unit(self, name: str) -> Unit:
         """The unit of that name; KeyError otherwise."""
@@ -128,6 +170,7 @@ class Replica(Spec):
     cpu_percent: float
     rss_bytes: int
     detail: str = ""
+    region: str = ""
 
 
 class Observation(Spec):

@@ -82,6 +82,10 @@ class ReleaseFeed(Spec):
     format: Literal["archlab/release-feed/v1"] = "archlab/release-feed/v1"
     sequence: int
     releases: tuple[Release, ...]
+    shares: dict[Slug, dict[Slug, int]] = Field(default={}, exclude_if=lambda held: not held)
+    """Requests that a replica answers at once, by pool and team; a team that is not named has no share to keep to."""
+    closed: dict[Slug, str] = Field(default={}, exclude_if=lambda teams: not teams)
+    """Teams that have used up their requests of the business day, and what their callers are told."""
 
 
 class ViewSnapshot(Spec):
@@ -103,3 +107,5 @@ class FeatureSnapshot(Spec):
     sequence: int
     business_time: UtcTime
     views: tuple[ViewSnapshot, ...]
+    absent: tuple[str, ...] = Field(default=(), exclude_if=lambda names: not names)
+    """Views that were published and of which no file has arrived where this manifest is read: in a region."""

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from archlab.spec.job import Job, JobResult
 from archlab.spec.plan import Endpoints, Observation, Plan, Progress
+
+if TYPE_CHECKING:
+    from archlab.targets.regional import RegionPair
 
 OnEvent = Callable[[dict[str, Any]], None]
 """Called with what a job reports on its way: `step`, `detail`, `done`, `total`."""
@@ -48,6 +51,13 @@ class Target(Protocol):
             UnavailableError: control does not answer.
         """
 
+    def bound(self, plan: Plan) -> None:
+        """Make what teams may hold at most what the plan says, where the target itself sees to that.
+
+        Raises:
+            TargetError: it can't.
+        """
+
     def destroy(self) -> None:
         """Stop everything that runs; what is stored stays. Harmless when nothing runs."""
 
@@ -56,6 +66,13 @@ class Target(Protocol):
 
         Raises:
             TargetError: it does not stop, or there is none of that name.
+        """
+
+    def regions(self, plan: Plan) -> RegionPair:
+        """The regions of a lab that is up.
+
+        Raises:
+            UserError: its plan has none, or they can't be had here.
         """
 
     def purge(self) -> None:

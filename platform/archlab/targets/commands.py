@@ -5,21 +5,27 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from archlab.gateway.configuration import GatewayFiles
 from archlab.gateway.program import envoy_program
+from archlab.recovery.copying.arrivals import FEED, MANIFEST
+from archlab.recovery.copying.catalogue import REGISTRY, RELEASES, SNAPSHOTS
 from archlab.settings import LabFolder
 from archlab.spec.plan import Plan, Role, Unit
 from archlab.targets import devices
+from archlab.targets.places import Place
+from archlab.targets.ports import ADDRESS
 
 GRACE_S = 10
 """How long a server finishes what it has begun."""
 KEEP_ALIVE_S = 75
 """Longer than the gateway keeps idle connections, so that a server never closes one that is about to be used."""
+CATCH_UP_S = 2
+"""How long a region's server waits for an order that control has given: its store brings it."""
 HTTP = "httptools"
 SHORT_HTTP = "archlab_serving.http_protocol:Protocol"
 """The same, with a short way for inference."""
@@ -39,6 +45,7 @@ class Health:
 
     socket: Path
     paths: tuple[str, ...]
+    """None for what speaks no HTTP: it is ready when it takes connections there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +55,8 @@ class Command:
     argv: tuple[str, ...]
     health: Health
     env: Mapping[str, str] = field(default_factory=dict)
+    stop_signal: str = "TERM"
+    """What asks it to end in order."""
 
 
 Commands = Callable[[Unit, int], Command]
@@ -75,9 +84,17 @@ def programs(plan: Plan, commands: Commands) -> tuple[Program, ...]:
 
 @dataclass(frozen=True, slots=True)
 class LocalCommands:
-    """The commands of a real lab."""
+    """The commands of a real lab.
+
+    Args:
+        folder: the lab's.
+        port: its gateway's; needed where there are regions.
+        places: its regions on this machine, if it has any.
+    """
 
     folder: LabFolder
+    port: int = 0
+    places: Mapping[str, Place] = field(default_factory=dict)
 
     def __call__(self, unit: Unit, index: int) -> Command:
         """The command of one replica."""
@@ -85,18 +102,72 @@ class LocalCommands:
             case Role.GATEWAY:
                 return gateway(self.folder)
             case Role.REGISTRY:
-                from archlab.registry import environment
-
-                socket = self.folder.socket("registry")
-                health = Health(socket, ("/mlflow/health", "/health"))
-                return Command(
-                    _uvicorn("archlab.registry.app:app", socket), health, {**LEAN, **environment(self.folder)}
-                )
+                return self._registry(unit, index)
             case Role.CONTROL:
                 socket = self.folder.socket("control")
-                return Command(_uvicorn("archlab.control.app:app", socket), Health(socket, ("/healthz",)), LEAN)
+                # which region's registry is primary the gateway knows
+                env = {"ARCHLAB_REGISTRY_AT": f"{ADDRESS}:{self.port}"} if self.places else {}
+                health = Health(socket, ("/healthz",))
+                return Command(_uvicorn("archlab.control.app:app", socket), health, {**LEAN, **env})
             case Role.SERVER:
-                return server(self.folder, unit, index)
+                return self._server(unit, index)
+            case Role.DATABASE:
+                place = self.places[unit.region]
+                return Command(behind_fence(place.folder, ()), Health(place.socket, ()), stop_signal="INT")
+            case Role.STORE:
+                place = self.places[unit.region]
+                argv = (sys.executable, "-m", "archlab.recovery.copying.program", str(place.folder))
+                return self._within(unit, Command(argv, Health(place.told, ()), LEAN))
+            case Role.LINK:
+                return self._link(unit)
+            case Role.WATCH:
+                health = Health(self.folder.socket(f"{unit.name}-{index}"), ())
+                return Command((sys.executable, "-m", "archlab.lab.watching"), health, LEAN)
+
+    def _registry(self, unit: Unit, index: int) -> Command:
+        from archlab.registry import environment, regional_environment
+
+        paths = ("/mlflow/health", "/health")
+        if not unit.region:
+            socket = self.folder.socket("registry")
+            argv = _uvicorn("archlab.registry.app:app", socket)
+            return Command(argv, Health(socket, paths), {**LEAN, **environment(self.folder)})
+        place, socket = self.places[unit.region], self.folder.socket(f"{unit.name}-{index}")
+        env = regional_environment(self.folder, place.database, place.files / REGISTRY / "artifacts")
+        made = Command(_uvicorn("archlab.registry.app:app", socket), Health(socket, paths), {**LEAN, **env})
+        return self._within(unit, made)
+
+    def _server(self, unit: Unit, index: int) -> Command:
+        """An inference server; a region's loads what lies in its region."""
+        made = server(self.folder, unit, index)
+        if not unit.region:
+            return made
+        files = self.places[unit.region].files
+        env = {
+            "ARCHLAB_SERVING_REGION": unit.region,
+            "ARCHLAB_SERVING_FEED": str(files / RELEASES / FEED),
+            "ARCHLAB_SERVING_SNAPSHOTS": str(files / SNAPSHOTS / MANIFEST),
+            "ARCHLAB_SERVING_CATCH_UP_S": str(CATCH_UP_S),
+        }
+        return self._within(unit, replace(made, env={**made.env, **env}))
+
+    def _within(self, unit: Unit, command: Command) -> Command:
+        """Of a region's process: nothing starts behind the region's fence."""
+        if not unit.region:
+            return command
+        return replace(command, argv=behind_fence(self.places[unit.region].folder, command.argv))
+
+    def _link(self, unit: Unit) -> Command:
+        own = next(p for p in self.places.values() if unit.name == f"{Role.LINK.value}-{p.name}")
+        other = next(p for p in self.places.values() if p is not own)
+        ends = (own.upstream.port, other.server.port, own.line, other.store)
+        argv = (sys.executable, "-m", "archlab.recovery.link", *map(str, ends), str(own.control))
+        return Command(argv, Health(own.control, ()))
+
+
+def behind_fence(region: Path, argv: Sequence[str]) -> tuple[str, ...]:
+    """How a command is started within a region; without one the region's database."""
+    return (sys.executable, "-m", "archlab.recovery.starting", str(region), *argv)
 
 
 def gateway(folder: LabFolder) -> Command:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from archlab.errors import TargetError
 from archlab.gateway.configuration import Configuration, GatewayFiles
-from archlab.gateway.rollout import roll_out, wait_healthy
+from archlab.gateway.rollout import roll_out, wait_answering, wait_healthy
 from archlab.settings import LabFolder
 from archlab.spec.plan import Progress
 from archlab.targets.commands import Program
@@ -78,6 +78,7 @@ class Convergence:
 
     def _route(self) -> None:
         self._ask_gateway(roll_out)
+        self._ask_gateway(wait_answering)
 
     def _ask_gateway(self, what: Callable[[Configuration, GatewayFiles], None]) -> None:
         try:

@@ -19,11 +19,24 @@ from archlab.gateway.rollout import roll_out
 from archlab.settings import LabFolder
 from archlab.spec.job import Job, JobResult
 from archlab.spec.plan import Endpoints, Observation, Plan, Progress, Role
-from archlab.targets import bento, devices, logs, observation, ports, processes, running, snapshot
+from archlab.targets import (
+    bento,
+    devices,
+    logs,
+    observation,
+    places,
+    ports,
+    processes,
+    region_files,
+    regional,
+    running,
+    snapshot,
+)
 from archlab.targets.base import OnEvent
 from archlab.targets.commands import Commands, LocalCommands, Program, programs
 from archlab.targets.convergence import Convergence
 from archlab.targets.readiness import only, wait_answer
+from archlab.targets.regional import RegionPair
 from archlab.targets.supervision import DOWN, STOP_S, Supervisor, render
 from archlab.targets.topology import Topology
 
@@ -47,12 +60,13 @@ class LocalTarget:
     def __init__(self, folder: LabFolder, port: int, commands: Commands | None = None) -> None:
         self.folder = folder
         self.port = port
-        self._commands = commands or LocalCommands(folder)
+        self._commands = commands
         self._supervisor = Supervisor(folder.socket("supervisor"))
         self._running: running.Running = set()
 
     def accept(self, before: Plan, after: Plan) -> None:
         """Every placement can be; replicas follow no load. See `archlab.targets.base.Target`."""
+        places.refuse_dead(self.folder, after.regions)
         if scaled := [unit.name for unit in after.units if unit.autoscaling]:
             raise UserError(
                 f"{scaled[0]} can't be autoscaled on this machine. Nothing was changed.",
@@ -61,21 +75,33 @@ class LocalTarget:
 
     def apply(self, plan: Plan, progress: Progress) -> None:
         """Converge to the plan; see `archlab.targets.base.Target`."""
+        places.refuse_dead(self.folder, plan.regions)
         _prepare(self.folder, plan)
-        if isinstance(self._commands, LocalCommands):
+        if self._commands is None:
             bento.ensure(self.folder, plan, progress)
+        pair = regional.pair_of(self.folder, plan, self.port, self._supervisor)
+        if pair:
+            places.prepare(self.folder, pair.pair, pair.places)
+            region_files.prepare(self.folder, pair.pair, pair.places)
         devices.write(self.folder, plan)
         config = self._configuration(plan)
         files = GatewayFiles.of(self.folder)
         write(config, files, frozenset({"bootstrap.json"}))
-        desired = programs(plan, self._commands)
+        own = LocalCommands(self.folder, self.port, pair.places if pair else {})
+        desired = programs(plan, self._commands or own)
         text = render(desired, self.folder)
         self._claim_port(progress)
         write_atomic(self.folder.conf / "supervisord.conf", text)
         Topology.of(desired).write(self.folder)
         self._ensure_supervisor(config, files, progress)
-        Convergence(self.folder, self._supervisor, desired, config, progress).run()
-        self._confirm(desired, progress)
+        try:
+            Convergence(self.folder, self._supervisor, desired, config, progress).run()
+            if pair:
+                pair.keep_paired(progress)
+            self._confirm(desired, progress)
+        except TargetError:
+            self._check_port()  # a gateway without its port says less than who has it
+            raise
         self._rotate()
 
     def route(self, plan: Plan) -> None:
@@ -84,6 +110,9 @@ class LocalTarget:
 
     def share(self) -> None:
         """Nothing to do: the units read the lab's folder."""
+
+    def bound(self, plan: Plan) -> None:
+        """Nothing to do: one machine gives whoever asks; the rules decide what is planned."""
 
     def destroy(self) -> None:
         """Stop everything; see `archlab.targets.base.Target`."""
@@ -107,11 +136,20 @@ class LocalTarget:
                 raise TargetError(f"{replica} does not stop.", f"See: archlab logs {replica}", unit=replica)
             time.sleep(_PAUSE_S)
 
+    def regions(self, plan: Plan) -> RegionPair:
+        """The regions of a lab that is up; see `archlab.targets.base.Target`."""
+        if (pair := regional.pair_of(self.folder, plan, self.port, self._supervisor)) is None:
+            raise UserError(f"Lab {self.folder.name} runs in one place: it has no regions.")
+        return pair
+
     def purge(self) -> None:
         """Nothing to do: everything is in the lab's folder."""
 
     def keep_start(self) -> None:
         """See `archlab.targets.base.Target`."""
+        plan = Plan.model_validate_json(self.folder.plan.read_bytes())
+        if pair := regional.pair_of(self.folder, plan, self.port, self._supervisor):
+            pair.keep_start()
         snapshot.save(self.folder)
 
     def check_return(self) -> None:
@@ -119,7 +157,9 @@ class LocalTarget:
 
     def return_to_start(self) -> None:
         """See `archlab.targets.base.Target`."""
+        region_files.forget(self.folder)
         snapshot.restore(self.folder)
+        region_files.return_to_start(self.folder)
 
     def observe(self) -> Observation:
         """Every replica as it is right now."""
@@ -153,11 +193,16 @@ class LocalTarget:
 
     def _claim_port(self, progress: Progress) -> None:
         """Make sure that the gateway's port is free or ours; what a dead supervisord left behind is ended first."""
+        if not self._supervisor.alive():
+            self._clear(progress)
+        self._check_port()
+
+    def _check_port(self) -> None:
+        """Raise ConflictError when somebody else has the gateway's port."""
         try:
             gateway = self._supervisor.processes().get(f"{Role.GATEWAY}-0")
         except UnavailableError:
             gateway = None
-            self._clear(progress)
         ours = gateway is not None and ports.listens(gateway.pid, self.port)
         if not ours and not ports.is_free(self.port):
             raise ports.taken(self.port)
@@ -186,6 +231,7 @@ class LocalTarget:
         gateway, control = only(desired, Role.GATEWAY), only(desired, Role.CONTROL)
         if gateway and control:
             wait_answer(self.port, "/healthz", self.folder, gateway, patience_s=15)
+            self._check_port()
             progress("start", f"all units answer behind {self.endpoints().gateway}")
 
     def _shut_down(self) -> None:

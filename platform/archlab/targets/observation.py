@@ -61,6 +61,7 @@ def _replica(
         cpu_percent=cpu_percent,
         rss_bytes=rss_bytes,
         detail=process.description if process else "supervisord is not running",
+        region=member.region if member else "",
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Collection
 
 import psutil
 
@@ -23,14 +24,14 @@ def is_free(port: int) -> bool:
     return True
 
 
-def free_port(preferred: int) -> int:
-    """The first free port from `preferred` on.
+def free_port(preferred: int, promised: Collection[int] = ()) -> int:
+    """The first free port from `preferred` on that is not promised to somebody who does not listen yet.
 
     Raises:
         ConflictError: none of the next hundred is free.
     """
     for port in range(preferred, min(preferred + ATTEMPTS, 65536)):
-        if is_free(port):
+        if port not in promised and is_free(port):
             return port
     raise ConflictError(
         f"No port from {preferred} to {preferred + ATTEMPTS - 1} is free on {ADDRESS}.", "Name another with --port."

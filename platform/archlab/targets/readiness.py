@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import http.client
+import socket
 import time
 from collections.abc import Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 from archlab.errors import TargetError
 from archlab.settings import LabFolder
@@ -27,7 +29,19 @@ _PAUSE_S = 0.05
 
 def probe(health: Health) -> bool:
     """Whether a replica says that it is ready."""
+    if not health.paths:
+        return _takes_connections(health.socket)
     return any(_ok(UnixConnection(health.socket, PROBE_S), path) for path in health.paths)
+
+
+def _takes_connections(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX) as plug:
+        plug.settimeout(PROBE_S)
+        try:
+            plug.connect(str(path))
+        except OSError:
+            return False
+    return True
 
 
 def answers(port: int, path: str) -> bool:

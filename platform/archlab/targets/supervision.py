@@ -59,6 +59,7 @@ def _section(program: Program, folder: LabFolder) -> list[str]:
         "autorestart=true",
         f"startsecs={STEADY_S}",
         "startretries=8",
+        *([f"stopsignal={program.command.stop_signal}"] if program.command.stop_signal != "TERM" else []),
         f"stopwaitsecs={STOP_S}",
         "stopasgroup=false",
         "killasgroup=true",

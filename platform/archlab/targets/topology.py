@@ -24,6 +24,7 @@ class Member(Spec):
     role: Role
     pool: str
     team: str
+    region: str = ""
     socket: Path
     health: tuple[str, ...]
 
@@ -70,6 +71,7 @@ def _member(program: Program) -> Member:
         role=unit.role,
         pool=unit.pool,
         team=unit.team,
+        region=unit.region,
         socket=asked.socket,
         health=asked.paths,
     )

@@ -15,8 +15,9 @@ import orjson
 
 from archlab.spec.airline import Answer
 from archlab.spec.business import Ask, ModelCard
+from archlab.spec.callers import Caller
 from archlab.spec.release import FeatureSnapshot
-from archlab.spec.scenario import Caller, Model
+from archlab.spec.scenario import Model
 from archlab.world.freshness import is_stale, timeliness, view_ages
 
 CONNECTIONS = 8
@@ -96,17 +97,19 @@ class Callers:
         """Status (0: no connection), content, milliseconds.
 
         Replay packs half an hour into a second. When the gateway's limit, which counts real seconds, says 429, the
-        caller waits; only the time of the last try counts.
+        caller waits; only the time of the last try counts. Who is told to come back much later, because a quota is used
+        up, does not try again.
         """
         for _ in range(THROTTLED_TRIES):
             began = time.perf_counter()
             try:
                 async with self._session.post(url, data=body, headers=headers) as response:
                     status, content = response.status, await response.read()
+                    later = int(response.headers.get("retry-after", "0"))
             except (aiohttp.ClientError, TimeoutError):
-                status, content = 0, b""
+                status, content, later = 0, b"", 0
             latency_ms = (time.perf_counter() - began) * 1000
-            if status != THROTTLED:
+            if status != THROTTLED or later > THROTTLED_TRIES * THROTTLED_WAIT_S:
                 break
             await asyncio.sleep(THROTTLED_WAIT_S)
         return status, content, latency_ms

@@ -55,9 +55,9 @@ class ControlClient:
         """Free the clock, if this process has it."""
         await self._json("DELETE", f"/clock/lease?pid={pid}")
 
-    async def feed_sequence(self) -> int:
-        """Sequence of the release feed."""
-        return ReleaseFeed.model_validate(await self._json("GET", "/releases")).sequence
+    async def feed(self) -> ReleaseFeed:
+        """What is released now."""
+        return ReleaseFeed.model_validate(await self._json("GET", "/releases"))
 
     async def batch_runs(self) -> list[BatchRun]:
         """Runs recorded so far."""

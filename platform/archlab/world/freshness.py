@@ -7,8 +7,9 @@ from datetime import datetime, timedelta
 
 from archlab.spec.airline import Timeliness
 from archlab.spec.business import ModelCard
+from archlab.spec.callers import Caller
 from archlab.spec.release import FeatureSnapshot
-from archlab.spec.scenario import Caller, Scenario
+from archlab.spec.scenario import Scenario
 
 REQUEST = "request"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from archlab.plan.tenants import ceiling
 from archlab.spec.devices import DevicePlacement, DevicePlan
 from archlab.spec.plan import Plan, Reservation
 from archlab.world.metering import Meter, Meters
@@ -44,13 +45,19 @@ def as_held(plan: Plan, pods: Pods) -> Plan:
     )
 
 
+def at_most(plan: Plan) -> Plan:
+    """The plan as held when every unit that follows load has as many pods as it may: what has to be paid for then."""
+    full = {unit.name: tuple(str(number) for number in range(ceiling(plan, unit))) for unit in plan.units}
+    return as_held(plan, full)
+
+
 def as_replicas(seconds: Meters, plan: Plan, pods: Pods) -> dict[Meter, float]:
     """Processor time by the numbers of reserved replicas instead of by names of pods.
 
     Use is set against a reservation of the same replica. A model that fewer replicas are reserved for than there are
     pods is answered by all of them: what it uses is spread over its reservations in turn.
     """
-    reserved = {held.model: held.replicas for held in plan.reservations}
+    reserved = {held.model: held.replicas for held in plan.reservations if held.part == "model"}
     found: dict[Meter, float] = {}
     for meter, spent in seconds.items():
         names = pods.get(meter.unit, ())

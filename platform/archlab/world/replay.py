@@ -33,6 +33,7 @@ from archlab.spec.plan import Plan
 from archlab.spec.release import FeatureSnapshot
 from archlab.spec.scenario import Scenario, User
 from archlab.world import business as businesses
+from archlab.world import copying
 from archlab.world.batching import LOOK_AHEAD, BatchRuns, due_runs
 from archlab.world.calling import CONNECTIONS, TIMEOUT_S, Callers, World
 from archlab.world.children import Crowd
@@ -143,18 +144,22 @@ class Replay:
         self, interval: Interval, happening: Happening, materializer: Materializer, batches: BatchRuns
     ) -> None:
         await self._renew(interval.start, materializer, batches)
-        answers = await self._callers.ask_all(happening.questions, await self._world())
+        feed = await self._control.feed()
+        answers = await self._callers.ask_all(happening.questions, self._world(feed.sequence))
         requests = Counter(answer.model for answer in answers)
         exposition = await self._control.metrics()
         meters = read_meters(exposition)
         renewed = views_due(self._setting.scenario.features, interval.start, interval.end - interval.start)
         plan, seconds = self._held(exposition, taken(self._meters, meters))
+        copies = copying.kept(self._setting.folder, plan)
+        moved = copying.charge(self._setting.folder, interval.start, copies)
+        used = usage(interval, self._setting.scenario, plan, seconds, renewed, requests, feed.releases)
         tick = Tick(
             start=interval.start,
             end=interval.end,
             answers=tuple(answers),
             labels=happening.labels,
-            usage=usage(interval, self._setting.scenario, plan, seconds, renewed, requests),
+            usage=(*used, *copying.copied(interval, self._setting.scenario, copies, moved)),
             digest=tick_digest(answers, happening.labels),
         )
         await self._control.post_tick(tick)
@@ -169,8 +174,7 @@ class Replay:
         plan = as_held(self._setting.plan, pods)
         return plan, as_replicas(seconds, plan, pods)
 
-    async def _world(self) -> World:
-        feed = await self._control.feed_sequence()
+    def _world(self, feed: int) -> World:
         return World(self._setting.business.cards, self._cadence, self._snapshot, feed)
 
     def _count(self, answers: list[Answer], requests: Counter[str], digest: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from archlab.spec.airline import Timeliness
 from archlab.spec.base import NanoUsd
-from archlab.spec.scenario import ClassificationValue, EstimateValue
+from archlab.spec.callers import ClassificationValue, EstimateValue
 
 
 def worth(

@@ -21,7 +21,8 @@ server_side := {
 
 approval := "archlab.approved_by"
 
-# Tags that are decisions of their own (exception/grant, lifecycle/deprecate, lifecycle/retire), never part of another change.
+# Tags that are decisions of their own (exception/grant, lifecycle/deprecate, lifecycle/retire, deployment/canary), never
+# part of another change.
 decisive if {
 	is_string(key)
 	startswith(lower(key), "archlab.exception.")
@@ -29,7 +30,7 @@ decisive if {
 
 decisive if {
 	is_string(key)
-	lower(key) in {"archlab.sunset", "archlab.retired"}
+	lower(key) in {"archlab.sunset", "archlab.retired", "archlab.canary"}
 }
 
 key := input.evidence.key

@@ -3,6 +3,8 @@ package archlab.rules.cost.within_budget
 
 import rego.v1
 
+import data.archlab.rules.promotion.rollback_limited
+
 actions := {"promotion/champion"}
 
 requires := {
@@ -42,7 +44,7 @@ allow if {
 # A rollback may not wait for money.
 allow if {
 	known
-	input.evidence.version.held_champion == true
+	rollback_limited.nothing_new == true
 }
 
 known if {
@@ -62,7 +64,7 @@ within if {
 
 reasons contains {"code": "planned", "message": message} if {
 	known
-	input.evidence.version.held_champion == false
+	not rollback_limited.nothing_new
 	planned > budget_usd * nano
 	message := sprintf(
 		"What team %v reserves costs %v USD in 30 days; its budget is %v. Take replicas or devices back, or move a model to batch.",
@@ -72,7 +74,7 @@ reasons contains {"code": "planned", "message": message} if {
 
 reasons contains {"code": "spent", "message": message} if {
 	known
-	input.evidence.version.held_champion == false
+	not rollback_limited.nothing_new
 	spent > budget_usd * nano
 	message := sprintf(
 		"Team %v has spent %v USD in the last 30 days of the business clock; its budget is %v.",

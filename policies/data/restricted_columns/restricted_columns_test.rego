@@ -30,6 +30,32 @@ test_another_team_is_refused if {
 	codes == {"restricted"} with input as json.patch(good, [{"op": "add", "path": "/resource/team", "value": "revenue"}])
 }
 
+told := json.patch(good, [{"op": "add", "path": "/evidence/restricted_views", "value": {
+	"aircraft_profile": {"revenue": [], "maintenance": ["af_age"]},
+	"weather": {},
+}}])
+
+test_what_the_lab_says_counts if {
+	rule.allow with input as json.patch(told, [{"op": "add", "path": "/resource/team", "value": "revenue"}])
+	not rule.allow with input as json.patch(told, [{"op": "add", "path": "/resource/team", "value": "operations"}])
+}
+
+test_a_column_that_the_grant_leaves_out_is_refused if {
+	not rule.allow with input as told
+	codes == {"left_out"} with input as told
+}
+
+test_a_view_for_nobody_is_refused if {
+	not rule.allow with input as json.patch(told, [
+		{"op": "add", "path": "/resource/team", "value": "revenue"},
+		{"op": "add", "path": "/evidence/version/columns/1/source", "value": "weather"},
+	])
+}
+
+test_restricted_views_of_another_type_are_refused if {
+	not rule.allow with input as json.patch(good, [{"op": "add", "path": "/evidence/restricted_views", "value": "none"}])
+}
+
 test_no_team_is_refused if {
 	not rule.allow with input as json.patch(good, [{"op": "add", "path": "/resource/team", "value": ""}])
 }

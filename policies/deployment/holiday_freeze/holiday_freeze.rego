@@ -1,9 +1,11 @@
-# In the busiest days of the year nothing new goes live; going back always may.
+# In the busiest days of the year nothing new goes live, for all callers or for some; going back always may.
 package archlab.rules.deployment.holiday_freeze
 
 import rego.v1
 
-actions := {"promotion/champion"}
+import data.archlab.rules.promotion.rollback_limited
+
+actions := {"promotion/champion", "deployment/canary"}
 
 # An exception may stand in for this rule, for one model and a time.
 waivable := true
@@ -23,7 +25,25 @@ allow if {
 
 allow if {
 	known
-	input.evidence.version.held_champion == true
+	rollback_limited.nothing_new == true
+}
+
+# Callers are taken back from a canary.
+allow if {
+	known
+	fewer
+}
+
+fewer if {
+	input.action == "deployment/canary"
+	is_number(input.evidence.percent)
+	is_number(input.evidence.percent_allowed)
+	input.evidence.percent < input.evidence.percent_allowed
+}
+
+fewer if {
+	input.action == "deployment/canary"
+	input.evidence.percent == 0
 }
 
 known if {
@@ -42,9 +62,10 @@ frozen if {
 reasons contains {"code": "frozen", "message": message} if {
 	known
 	frozen
-	input.evidence.version.held_champion == false
+	not rollback_limited.nothing_new
+	not fewer
 	message := sprintf(
-		"From %v to %v no new champion goes live; today is %v on the business clock. A rollback is allowed.",
+		"From %v to %v nothing new goes live; today is %v on the business clock. A rollback is allowed.",
 		[first, last, substring(input.time, 0, 10)],
 	)
 }

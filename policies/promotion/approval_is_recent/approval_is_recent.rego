@@ -3,6 +3,8 @@ package archlab.rules.promotion.approval_is_recent
 
 import rego.v1
 
+import data.archlab.rules.promotion.rollback_limited
+
 actions := {"promotion/champion"}
 
 # Never waived: a new approval is always to be had.
@@ -27,7 +29,7 @@ allow if {
 recent if age_days <= max_age_days
 
 # A rollback goes to a version whose approval was recent when it was let through.
-recent if version.held_champion == true
+recent if rollback_limited.nothing_new == true
 
 reasons contains {"code": "lapsed", "message": message} if {
 	is_number(age_days)

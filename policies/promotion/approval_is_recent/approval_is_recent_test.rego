@@ -28,6 +28,31 @@ test_rollback_with_an_old_approval_is_allowed if {
 	rule.allow with input as json.patch(good, [
 		{"op": "add", "path": "/evidence/version/approved_age_days", "value": 90},
 		{"op": "add", "path": "/evidence/version/held_champion", "value": true},
+		{"op": "add", "path": "/evidence/version/serves", "value": false},
+		{"op": "add", "path": "/evidence/version/withdrawn", "value": false},
+		{"op": "add", "path": "/evidence/version/replaced_age_days", "value": 3},
+	])
+}
+
+test_what_was_withdrawn_is_refused if {
+	not rule.allow with input as json.patch(good, [
+		{"op": "add", "path": "/evidence/version/approved_age_days", "value": 90},
+		{"op": "add", "path": "/evidence/version/held_champion", "value": true},
+		{"op": "add", "path": "/evidence/version/serves", "value": false},
+		{"op": "add", "path": "/evidence/version/withdrawn", "value": false},
+		{"op": "add", "path": "/evidence/version/replaced_age_days", "value": 3},
+		{"op": "add", "path": "/evidence/version/withdrawn", "value": true},
+	])
+}
+
+test_what_was_replaced_long_ago_is_refused if {
+	not rule.allow with input as json.patch(good, [
+		{"op": "add", "path": "/evidence/version/approved_age_days", "value": 90},
+		{"op": "add", "path": "/evidence/version/held_champion", "value": true},
+		{"op": "add", "path": "/evidence/version/serves", "value": false},
+		{"op": "add", "path": "/evidence/version/withdrawn", "value": false},
+		{"op": "add", "path": "/evidence/version/replaced_age_days", "value": 3},
+		{"op": "add", "path": "/evidence/version/replaced_age_days", "value": 31},
 	])
 }
 

@@ -3,6 +3,8 @@ package archlab.rules.promotion.beats_baseline_and_champion
 
 import rego.v1
 
+import data.archlab.rules.promotion.rollback_limited
+
 actions := {"promotion/champion"}
 
 # An exception may stand in for this rule, for one model and a time.
@@ -34,8 +36,8 @@ beats_champion if input.evidence.has_champion == false
 
 beats_champion if better(version.metric, version.value, input.evidence.champion.value)
 
-# Going back to a version that held the alias before is a rollback: it need not beat what it replaces.
-beats_champion if version.held_champion == true
+# A rollback need not beat what it replaces.
+beats_champion if rollback_limited.nothing_new == true
 
 better(metric, ours, theirs) if {
 	metric in higher_is_better

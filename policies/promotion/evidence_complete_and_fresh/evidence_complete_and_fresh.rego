@@ -3,6 +3,8 @@ package archlab.rules.promotion.evidence_complete_and_fresh
 
 import rego.v1
 
+import data.archlab.rules.promotion.rollback_limited
+
 actions := {"promotion/champion", "promotion/challenger"}
 
 requires := {
@@ -27,6 +29,7 @@ default allow := false
 allow if {
 	is_number(version.value)
 	is_number(version.baseline)
+	is_number(age_days)
 	age_days >= 0
 	recent
 }
@@ -34,7 +37,7 @@ allow if {
 recent if age_days <= max_age_days
 
 # A rollback goes to a version that was let through when its evidence was fresh.
-recent if version.held_champion == true
+recent if rollback_limited.nothing_new == true
 
 reasons contains {"code": "not_a_number", "message": message} if {
 	version.value

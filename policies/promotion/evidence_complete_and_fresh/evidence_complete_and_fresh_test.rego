@@ -35,6 +35,31 @@ test_a_rollback_may_be_older if {
 	rule.allow with input as json.patch(good, [
 		{"op": "add", "path": "/evidence/version/evaluated_age_days", "value": 90},
 		{"op": "add", "path": "/evidence/version/held_champion", "value": true},
+		{"op": "add", "path": "/evidence/version/serves", "value": false},
+		{"op": "add", "path": "/evidence/version/withdrawn", "value": false},
+		{"op": "add", "path": "/evidence/version/replaced_age_days", "value": 3},
+	])
+}
+
+test_what_was_withdrawn_is_refused if {
+	not rule.allow with input as json.patch(good, [
+		{"op": "add", "path": "/evidence/version/evaluated_age_days", "value": 90},
+		{"op": "add", "path": "/evidence/version/held_champion", "value": true},
+		{"op": "add", "path": "/evidence/version/serves", "value": false},
+		{"op": "add", "path": "/evidence/version/withdrawn", "value": false},
+		{"op": "add", "path": "/evidence/version/replaced_age_days", "value": 3},
+		{"op": "add", "path": "/evidence/version/withdrawn", "value": true},
+	])
+}
+
+test_what_was_replaced_long_ago_is_refused if {
+	not rule.allow with input as json.patch(good, [
+		{"op": "add", "path": "/evidence/version/evaluated_age_days", "value": 90},
+		{"op": "add", "path": "/evidence/version/held_champion", "value": true},
+		{"op": "add", "path": "/evidence/version/serves", "value": false},
+		{"op": "add", "path": "/evidence/version/withdrawn", "value": false},
+		{"op": "add", "path": "/evidence/version/replaced_age_days", "value": 3},
+		{"op": "add", "path": "/evidence/version/replaced_age_days", "value": 31},
 	])
 }
 
@@ -46,6 +71,15 @@ test_from_the_future_is_refused if {
 test_text_for_a_metric_is_refused if {
 	not rule.allow with input as json.patch(good, [{"op": "add", "path": "/evidence/version/value", "value": "0.9"}])
 	codes == {"not_a_number"} with input as json.patch(good, [{"op": "add", "path": "/evidence/version/value", "value": "0.9"}])
+}
+
+test_a_rollback_with_text_for_an_age_is_refused if {
+	not rule.allow with input as json.patch(good, [
+		{"op": "add", "path": "/evidence/version/evaluated_age_days", "value": "2"},
+		{"op": "add", "path": "/evidence/version/held_champion", "value": true},
+		{"op": "add", "path": "/evidence/version/serves", "value": true},
+		{"op": "add", "path": "/evidence/version/withdrawn", "value": false},
+	])
 }
 
 test_missing_value_is_refused if {

@@ -18,7 +18,7 @@ import duckdb
 from archlab.errors import UserError
 from archlab.spec.airline import Label
 from archlab.spec.business import Ask, Business, ModelCard
-from archlab.spec.scenario import Caller
+from archlab.spec.callers import Caller
 
 from . import events
 from .cards import CARDS

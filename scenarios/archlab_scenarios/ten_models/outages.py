@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from archlab.spec.grading import Evidence, Outage, Truth
+from archlab.spec.grading import Evidence, Truth
+from archlab.spec.outages import Outage
 from archlab.spec.scenario import Variant
 
 

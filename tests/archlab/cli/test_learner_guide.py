@@ -1,4 +1,4 @@
-"""docs/learner.md: every command it names is one, with those options; its figures are those of the code."""
+"""Commands of the guides for learners, instructors and recovery exist, with those options; figures are the code's."""
 
 from __future__ import annotations
 
@@ -13,16 +13,19 @@ from typer.main import get_command
 from archlab.cli import _app
 from archlab.grading.scoring import ATTEMPT_SHARES
 
-GUIDE = Path(__file__).parents[3] / "docs" / "learner.md"
-TEXT = GUIDE.read_text()
-COMMANDS = sorted(set(re.findall(r"^    (archlab [^·\n]+)$|`(archlab [^`\n]+)`", TEXT, re.MULTILINE)))
+DOCS = Path(__file__).parents[3] / "docs"
+TEXT = (DOCS / "learner.md").read_text()
+LESSONS = (DOCS / "instructor.md").read_text()
+ALL = TEXT + LESSONS + "".join((DOCS / f"{name}.md").read_text() for name in ("recovery", "drills", "backups"))
+FOUND = re.findall(r"^    (archlab [^·\n]+)$|`(archlab [^`\n]+)`", ALL, re.MULTILINE)
+COMMANDS = sorted({block or inline for block, inline in FOUND})
 
 
-@pytest.mark.parametrize("line", [a or b for a, b in COMMANDS])
+@pytest.mark.parametrize("line", COMMANDS)
 def test_a_command_of_the_guide_exists(line: str) -> None:
     command: Any = get_command(_app())
     words = shlex.split(line.replace("[", "").replace("]", ""))[1:]
-    while words and hasattr(command, "commands"):
+    while words and hasattr(command, "commands") and not words[0].startswith("--"):
         assert words[0] in command.commands, f"{line}: there is no {words[0]!r}"
         command = command.commands[words.pop(0)]
     known = {name for parameter in command.params for name in parameter.opts}

@@ -17,6 +17,8 @@ from archlab.plan.loading import load_scenario
 from archlab.settings import LabFolder, scenarios_root
 from archlab.spec.scenario import Overrides, Scenario
 from control_process import Control
+from mlflow_server import MlflowServer
+from released import MODEL, ONNX, TAGS, allow
 
 
 @pytest.fixture(scope="session")
@@ -58,3 +60,32 @@ def control(folder: LabFolder) -> Iterator[Control]:
     running = Control(folder).start()
     yield running
     running.stop()
+
+
+@pytest.fixture(scope="module")
+def shared_registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowServer]:
+    root = tmp_path_factory.mktemp("registry")
+    server = MlflowServer(root, root / "s.sock")
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def registry(shared_registry: MlflowServer, folder: LabFolder) -> Iterator[MlflowServer]:
+    """The registry at the lab's socket, without models."""
+    folder.socket("registry").symlink_to(shared_registry.socket)
+    shared_registry.trusted_by(folder)
+    yield shared_registry
+    for model in (MODEL, "departure-delay"):
+        with shared_registry.client() as client:
+            client.request("DELETE", "/mlflow/api/2.0/mlflow/registered-models/delete", json={"name": model})
+
+
+@pytest.fixture
+def online(control: Control, registry: MlflowServer) -> str:
+    """Version of the model that is released online."""
+    version = registry.register(MODEL, ONNX, TAGS)
+    registry.alias(MODEL, "champion", version)
+    allow(control, version, ONNX)
+    control.post("/releases/reconcile")
+    return version

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from archlab.control.app import repeat
 from archlab.control.autoscaler import Autoscaler
 from archlab.control.autoscaling import Stabilizer, busy_seconds, concurrency, recommend
 from archlab.control.desired import Desired
@@ -67,13 +69,15 @@ class Recorded:
     count: int = 2
     refused: str = ""
     set_to: list[int] = field(default_factory=list)
+    asked: set[tuple[str, str]] = field(default_factory=set)
 
-    def replicas(self, name: str) -> int:
+    def replicas(self, name: str, team: str) -> int:
         if self.refused:
             raise UnavailableError(self.refused)
+        self.asked.add((name, team))
         return self.count
 
-    def set_replicas(self, name: str, count: int) -> None:
+    def set_replicas(self, name: str, team: str, count: int) -> None:
         self.set_to.append(count)
         self.count = count
 
@@ -90,7 +94,7 @@ def autoscaler(tmp_path: Path, scale: Recorded) -> Autoscaler:
     return Autoscaler(folder, Desired(folder), scale)
 
 
-UNIT = Unit(name="online", role=Role.SERVER, replicas=2, autoscaling=SETTINGS)
+UNIT = Unit(name="online", role=Role.SERVER, replicas=2, team="revenue", autoscaling=SETTINGS)
 
 
 def test_a_busy_pool_grows_and_says_why_and_the_reason_survives_a_restart(
@@ -99,12 +103,25 @@ def test_a_busy_pool_grows_and_says_why_and_the_reason_survives_a_restart(
     autoscaler._follow(UNIT, {"a": 0.0, "b": 0.0}, 0)
     autoscaler._follow(UNIT, {"a": 4.0, "b": 3.0}, 5)
     assert scale.set_to == [3]
+    assert scale.asked == {("online", "revenue")}, "a team's pool is in the team's namespace"
     (event,) = Autoscaler(autoscaler.folder, autoscaler.desired, scale)._events()
     assert (event.unit, event.replicas) == ("online", 3)
     assert event.why == "0.70 requests under way per pod, target 0.5"
     autoscaler._follow(UNIT, {"a": 14.0, "b": 13.0, "c": 0.0}, 10)
     assert scale.set_to == [3, 4]
     assert "at most 4 are allowed" in autoscaler._pools["online"].said
+
+
+def test_a_busy_pool_grows_no_further_than_its_teams_quota_and_says_who_can_raise_it(
+    autoscaler: Autoscaler, scale: Recorded
+) -> None:
+    autoscaler._follow(UNIT, {"a": 0.0, "b": 0.0}, 0, 3)
+    autoscaler._follow(UNIT, {"a": 40.0, "b": 30.0}, 5, 3)
+    assert scale.set_to == [3]
+    assert autoscaler._pools["online"].said == (
+        "28 replicas would be needed; the quota of team revenue lets it have 3, an operator can raise it: "
+        "archlab quota set revenue memory MIB"
+    )
 
 
 def test_a_scale_that_is_refused_is_said(autoscaler: Autoscaler, scale: Recorded) -> None:
@@ -116,6 +133,41 @@ def test_a_scale_that_is_refused_is_said(autoscaler: Autoscaler, scale: Recorded
     scale.refused = ""
     autoscaler._follow(UNIT, {"a": 50.0}, 10)
     assert scale.set_to == [4], "the next round tries again"
+
+
+def test_a_full_disk_ends_no_scaling(autoscaler: Autoscaler, scale: Recorded) -> None:
+    """What was done can't be kept; the pool follows its load all the same, and is followed on."""
+    autoscaler._follow(UNIT, {"a": 0.0}, 0)
+    autoscaler._file.mkdir()
+    autoscaler._follow(UNIT, {"a": 10.0}, 5)
+    assert scale.set_to == [4]
+    assert "scaling.json" in autoscaler._pools["online"].said
+    autoscaler._file.rmdir()
+    autoscaler._follow(UNIT, {"a": 10.0}, 200)
+    autoscaler._follow(UNIT, {"a": 10.0}, 300)
+    assert scale.set_to == [4, 2]
+
+
+def test_a_round_that_fails_is_not_the_last(caplog: pytest.LogCaptureFixture) -> None:
+    rounds: list[int] = []
+
+    def work() -> bool:
+        rounds.append(len(rounds))
+        if len(rounds) == 1:
+            raise OSError(28, "No space left on device")
+        if len(rounds) == 2:
+            raise RuntimeError("something nobody thought of")
+        return len(rounds) < 5
+
+    async def watch() -> None:
+        task = asyncio.create_task(repeat(work, 0.01))
+        while len(rounds) < 6:
+            await asyncio.sleep(0.01)
+        task.cancel()
+
+    asyncio.run(asyncio.wait_for(watch(), 20))
+    said = [record.getMessage() for record in caplog.records]
+    assert said == ["a round of work failed; the next follows"] * 2
 
 
 def test_on_one_machine_nothing_is_scaled(autoscaler: Autoscaler, scale: Recorded) -> None:

@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from archlab.control.budget import WINDOW, of_team, planned
+from archlab.control.budget import of_teams
 from archlab.control.store import Store
 from archlab.errors import ArchlabError
 from archlab.plan.layout import layout
 from archlab.plan.resolve import override
 from archlab.spec.money import Resource, UsageKind
 from archlab.spec.scenario import Mode, ModelOverride, Overrides, Scenario
+from archlab.world.commitment import WINDOW, planned
 from control_process import START, Control, usage
 
 TEAM = "operations"
@@ -23,7 +24,7 @@ SECONDS = 30 * 86_400
 def ahead(scenario: Scenario, **models: ModelOverride) -> int:
     overrides = Overrides(models={name.replace("_", "-"): change for name, change in models.items()})
     changed = override(scenario, overrides)
-    return planned(changed, layout("lab", scenario, 1, overrides), TEAM, START)
+    return planned(changed, layout("lab", scenario, 1, overrides), START)[TEAM]
 
 
 def test_planned_is_what_replicas_reserve_at_the_price_of_the_day(scenario: Scenario) -> None:
@@ -48,7 +49,7 @@ def test_more_replicas_cost_more_and_batch_runs_less(scenario: Scenario) -> None
 
 
 def test_a_team_without_models_reserves_nothing(scenario: Scenario) -> None:
-    assert planned(scenario, layout("lab", scenario, 1, Overrides()), "nobody", START) == 0
+    assert planned(scenario, layout("lab", scenario, 1, Overrides()), START)["nobody"] == 0
 
 
 def test_what_was_billed_comes_from_the_bill(control: Control) -> None:
@@ -61,6 +62,7 @@ def test_what_was_billed_comes_from_the_bill(control: Control) -> None:
     assert found["planned_nanousd_per_30_days"] > 0
     assert control.get("/budgets?team=nobody") == {
         **{"team": "nobody", "planned_nanousd_per_30_days": 0, "spent_nanousd_last_30_days": 0},
+        "budget_nanousd_per_30_days": None,
     }
 
 
@@ -68,5 +70,5 @@ def test_a_plan_that_nobody_can_price_is_an_error(scenario: Scenario, tmp_path: 
     unpriced = scenario.model_copy(update={"prices": scenario.prices.model_copy(update={"prices": ()})})
     plan, store = layout("lab", scenario, 1, Overrides()), Store(tmp_path / "control.db")
     with store.read() as db, pytest.raises(ArchlabError, match="can't be priced"):
-        of_team(db, unpriced, plan, TEAM, START)
+        of_teams(db, unpriced, plan, [TEAM], START)
     store.close()

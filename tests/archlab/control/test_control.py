@@ -18,6 +18,7 @@ from archlab.settings import LabFolder
 from archlab.spec.airline import Scoreboard
 from archlab.spec.money import Line, UsageKind
 from archlab.spec.policy import DecisionRecord
+from archlab.spec.scenario import User
 from control_process import START, VIEWER, Control, made_tick, usage
 
 TICK = timedelta(minutes=30)
@@ -229,11 +230,19 @@ def test_kill_9_loses_nothing_that_was_acknowledged(folder: LabFolder) -> None:
         ("POST", "/usage", []),
     ],
 )
-def test_what_changes_the_lab_needs_the_operator(idle: Control, method: str, path: str, body: Any) -> None:
+def test_what_changes_the_lab_needs_a_role(idle: Control, method: str, path: str, body: Any) -> None:
     with idle.client(VIEWER) as client:
         refused = client.request(method, path, json=body)
     assert refused.status_code == 403
-    assert "operator" in refused.json()["error"]
+    assert "lacks the role" in refused.json()["error"]
+
+
+@pytest.mark.parametrize("path", ["/ticks", "/decisions", "/batch-runs", "/snapshots"])
+def test_what_happened_is_believed_from_the_platform_alone(idle: Control, path: str) -> None:
+    operator = User(name="learner", team="platform", roles=("developer", "operator"))
+    with idle.client(operator) as client:
+        refused = client.post(path, json=DECIDED)
+    assert (refused.status_code, "lacks the role recorder" in refused.json()["error"]) == (403, True)
 
 
 def test_without_a_valid_token_there_is_no_answer(idle: Control) -> None:

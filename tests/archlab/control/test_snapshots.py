@@ -61,3 +61,17 @@ def test_a_file_that_is_not_there_is_refused(control: Control) -> None:
             refused = client.post("/snapshots", json={"business_time": START.isoformat(), "views": [wrong]})
         assert refused.status_code == 400
         assert "weather" in refused.json()["error"]
+
+
+def test_a_file_that_went_down_with_its_region_leaves_the_view_as_it_was(control: Control) -> None:
+    (control.folder.root / "regions").mkdir()
+    publish(control, 0, view(control, "weather", 0), view(control, "route_daily", 0))
+    lost, new = view(control, "weather", 1), view(control, "carrier_daily", 1)
+    for one in (lost, new):
+        (control.folder.snapshots / one["path"]).unlink()
+    body = {"business_time": START.isoformat(), "views": [lost, new]}
+    told = FeatureSnapshot.model_validate(control.post("/snapshots", body))
+    assert {v.view: v.sha256 for v in told.views}["weather"] == lost["sha256"], "what was made is on record"
+    served = FeatureSnapshot.model_validate_json((control.folder.snapshots / "current.json").read_bytes())
+    assert (served.sequence, served.absent) == (told.sequence, ("carrier_daily",))
+    assert {v.view: v.materialized for v in served.views} == {"weather": START, "route_daily": START}

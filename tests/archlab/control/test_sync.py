@@ -25,12 +25,13 @@ from archlab.control.published import Published
 from archlab.files import write_atomic, write_model
 from archlab.identity import PLATFORM, mint
 from archlab.plan.inventory import inventory
+from archlab.plan.layout import layout
 from archlab.plan.placement import Need, place
 from archlab.settings import LabFolder
 from archlab.spec.devices import DeclaredDevice, DevicePlan, Gain
 from archlab.spec.plan import Plan
 from archlab.spec.release import FeatureSnapshot, ReleaseFeed, ViewSnapshot
-from archlab.spec.scenario import User
+from archlab.spec.scenario import ModelOverride, Overrides, Scenario, User
 from archlab_serving import sidecar
 from archlab_serving.devices import Assignment, Device, Devices, parse
 from archlab_serving.sidecar import Mirror, Settings, Shipper, SyncError
@@ -47,9 +48,19 @@ HELD = {"ARCHLAB_DEVICE_NVIDIA_COM_GPU_INFO": json.dumps([{**CARD, "basis": "emu
 @pytest.fixture
 def base(folder: LabFolder) -> Iterator[str]:
     """Control as a pod of a cluster: over TCP, told that no folder is shared."""
+    with _control(folder, _free_port()) as url:
+        yield url
+
+
+def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+        found: int = probe.getsockname()[1]
+        return found
+
+
+@contextlib.contextmanager
+def _control(folder: LabFolder, port: int) -> Iterator[str]:
     command = [sys.executable, "-m", "uvicorn", "archlab.control.app:app", "--port", str(port), "--no-access-log"]
     environment = {**os.environ, "ARCHLAB_LAB": str(folder.root), "ARCHLAB_REPLICAS_AT": "8080"}
     url, deadline = f"http://127.0.0.1:{port}", time.monotonic() + START_WITHIN_S
@@ -145,18 +156,82 @@ def test_only_pods_read_and_only_operators_hand_over(base: str, folder: LabFolde
     assert httpx.get(f"{base}/sync/server?unit=online").status_code == 401
 
 
+def test_a_teams_pods_follow_their_own_servers_files_and_nothing_else(
+    base: str, folder: LabFolder, tmp_path: Path
+) -> None:
+    plan = Plan.model_validate_json(folder.plan.read_bytes())
+    own = plan.unit("online").model_copy(update={"name": "operations", "team": "operations"})
+    write_model(folder.plan, plan.model_copy(update={"units": (*plan.units, own)}))
+    digest = _publish(folder, 1, b"one")
+    other = hashlib.sha256(b"a file of a pool of others").hexdigest()
+    write_atomic(folder.releases / "blobs" / other, b"a file of a pool of others")
+    with _client(base, folder, POD.model_copy(update={"team": "operations"})) as pod:
+        assert pod.get("/sync/server?unit=operations").status_code == 200
+        assert pod.get(f"/sync/blobs/{digest}").content == b"one"
+        assert pod.post("/predictions/operations-7d-x?offset=0", content=b"{}\n").status_code == 200
+        for path in ("server?unit=online", "gateway", "registry", f"blobs/{other}"):
+            refused = pod.get(f"/sync/{path}")
+            assert (refused.status_code, "team operations" in refused.json()["error"]) == (403, True), path
+        assert pod.post("/predictions/online-7d-x?offset=0", content=b"{}\n").status_code == 403
+    with _client(base, folder, POD) as pod:
+        assert pod.get(f"/sync/blobs/{other}").status_code == 200
+
+
+def test_what_a_teams_pods_predicted_is_taken_after_the_team_left_its_pool(base: str, folder: LabFolder) -> None:
+    """Its pods are stopped last, when the plan has the pool no longer; a team whose name begins alike stays another."""
+    with _client(base, folder, POD.model_copy(update={"team": "operations"})) as pod:
+        assert pod.post("/predictions/operations-7d-x?offset=0", content=b'{"n": 1}\n').status_code == 200
+        for other in ("operations-west-7d-x", "online-7d-x", "operations"):
+            assert pod.post(f"/predictions/{other}?offset=0", content=b"{}\n").status_code == 403
+    assert (folder.predictions / "operations-7d-x.jsonl").read_bytes() == b'{"n": 1}\n'
+
+
+def test_a_pod_that_ends_while_control_is_away_hands_its_last_lines_on_when_control_is_back(
+    folder: LabFolder, tmp_path: Path
+) -> None:
+    log, stop = tmp_path / "predictions.jsonl", threading.Event()
+    log.write_bytes(b'{"n": 1}\n')
+    port = _free_port()
+    settings = _settings(f"http://127.0.0.1:{port}", folder, tmp_path, log=log)
+    ending = threading.Thread(target=sidecar.run, args=(settings, stop))
+    ending.start()
+    stop.set()
+    ending.join(3 * sidecar.SHIP_EVERY_S)
+    assert ending.is_alive(), "control was not there yet"
+    with _control(folder, port):
+        ending.join(START_WITHIN_S)
+    assert not ending.is_alive()
+    assert (folder.predictions / "online-abc.jsonl").read_bytes() == b'{"n": 1}\n'
+
+
 def test_desired_state_is_put_in_place_and_nothing_else(base: str, folder: LabFolder) -> None:
     with _client(base, folder) as operator:
-        assert operator.post("/desired", json={"files": {"gateway/plan.json": "{}"}}).status_code == 200
+        plan = folder.plan.read_text()
+        assert operator.post("/desired", json={"files": {"gateway/plan.json": plan}}).status_code == 200
         refused = operator.post("/desired", json={"files": {"keys/jwt.pem": "x", "../x": "y"}})
-    assert (folder.root / "gateway" / "plan.json").read_text() == "{}"
-    assert refused.status_code == 400
+        unreadable = operator.post("/desired", json={"files": {"plan.json": "{}"}})
+    assert (folder.root / "gateway" / "plan.json").read_text() == plan
+    assert (refused.status_code, unreadable.status_code) == (400, 400)
     assert "x" not in (folder.keys / "jwt.pem").read_text()[:1]
+
+
+@pytest.mark.parametrize("name", ["plan.json", "gateway/plan.json"])
+def test_no_plan_takes_callers_where_no_decision_lets_them_go(
+    base: str, folder: LabFolder, scenario: Scenario, name: str
+) -> None:
+    before = folder.plan.read_text()
+    overrides = Overrides(models={"flight-time": ModelOverride(canary_percent=100)})
+    plan = layout("lab", scenario, 1, overrides, {"flight-time": "2"}).model_dump_json()
+    with _client(base, folder) as operator:
+        refused = operator.post("/desired", json={"files": {name: plan, "known_columns.json": "{}"}})
+    assert (refused.status_code, "100 % of the callers of flight-time" in refused.json()["error"]) == (403, True)
+    assert folder.plan.read_text() == before
+    assert not (folder.root / "known_columns.json").exists()
 
 
 def test_control_hears_which_plan_a_gateway_has_in_force(base: str, folder: LabFolder, tmp_path: Path) -> None:
     with _client(base, folder) as operator:
-        operator.post("/desired", json={"files": {"gateway/plan.json": "{}"}})
+        operator.post("/desired", json={"files": {"gateway/plan.json": folder.plan.read_text()}})
         mirror = _mirror(base, folder, tmp_path, kind="gateway", unit="")
         mirror.follow(0)
         mirror.follow(0)

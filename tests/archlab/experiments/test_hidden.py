@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from archlab.errors import LabStateError
-from archlab.experiments.hidden import FIRST, LAST, hidden_days
+from archlab.experiments.hidden import FIRST, LAST, hidden_days, hidden_team
 
 STARTS = datetime(2013, 12, 2, 8, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -34,3 +34,11 @@ def test_a_learner_who_has_seen_them_all_is_told() -> None:
         hidden_days("shape", 1, STARTS, STARTS + LAST * DAY + timedelta(minutes=30), 1)
     with pytest.raises(LabStateError):
         hidden_days("shape", 1, STARTS, STARTS + LAST * DAY, 2)
+
+
+def test_which_team_is_noisy_is_the_seeds_and_the_questions() -> None:
+    teams = ("care", "operations", "planning", "revenue")
+    drawn = [hidden_team("shape", seed, teams) for seed in range(1, 41)]
+    assert drawn == [hidden_team("shape", seed, tuple(reversed(teams))) for seed in range(1, 41)]
+    assert set(drawn) == set(teams)
+    assert drawn != [hidden_team("other", seed, teams) for seed in range(1, 41)]

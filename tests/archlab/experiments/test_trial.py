@@ -12,9 +12,12 @@ from archlab.errors import UserError
 from archlab.experiments.trial import Conditions, check, digest, figures
 from archlab.lab.lab import Lab
 from archlab.settings import LabFolder
+from archlab.spec.experiments import Noise, NoiseFigures
 from archlab.spec.scenario import Mode, ModelOverride, Overrides
+from archlab.spec.tenancy import Isolation
 from labs import still_lab
 from synthetic import World
+from trials import load
 
 WHERE = Conditions(datetime(2013, 12, 9, 8, tzinfo=UTC), 1, 150.0, 10, "")
 
@@ -34,8 +37,22 @@ def test_equal_designs_are_measured_once_and_others_again() -> None:
         digest(scenario, 1, _batch("flight-time"), dataclasses.replace(WHERE, lose="online-0"), "data"),
         digest(scenario, 1, _batch("flight-time"), dataclasses.replace(WHERE, offered_per_s=99.0), "data"),
         digest(World(choices={"online-price": 1}).scenario, 1, _batch("flight-time"), WHERE, "data"),
+        digest(scenario, 1, _batch("flight-time"), dataclasses.replace(WHERE, noisy="revenue"), "data"),
+        digest(scenario, 1, _batch("flight-time"), dataclasses.replace(WHERE, noisy="revenue", noise_per_s=9), "data"),
     }
-    assert len(others | {first}) == 7
+    assert len(others | {first}) == 9
+
+
+def test_all_designs_get_the_noise_of_the_first_that_had_any() -> None:
+    noise = Noise(team="revenue", isolation=Isolation.NONE)
+    loud = NoiseFigures(offered_per_s=74, answered_per_s=9, failures=0, requests=100, p50_ms=5)
+    quiet = load("departure-delay")
+    nothing_online = quiet.model_copy(update={"noise": noise})
+    first = quiet.model_copy(update={"noise": noise.model_copy(update={"figures": loud})})
+    other = loud.model_copy(update={"offered_per_s": 44})
+    second = quiet.model_copy(update={"noise": noise.model_copy(update={"figures": other})})
+    assert WHERE.as_loud_as([quiet]) == WHERE.as_loud_as([nothing_online]) == WHERE
+    assert WHERE.as_loud_as([nothing_online, first]).as_loud_as([second]).noise_per_s == 74
 
 
 def test_a_change_that_says_what_is_declared_is_the_same_design() -> None:
@@ -47,7 +64,9 @@ def test_a_change_that_says_what_is_declared_is_the_same_design() -> None:
 @pytest.fixture
 def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lab:
     monkeypatch.setenv("ARCHLAB_HOME", str(tmp_path))
-    return Lab(LabFolder(still_lab(tmp_path).root))
+    folder = LabFolder(still_lab(tmp_path).root)
+    folder.start.mkdir()
+    return Lab(folder)
 
 
 @pytest.mark.parametrize(

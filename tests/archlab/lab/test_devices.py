@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from archlab.errors import PlacementError
-from archlab.lab.devices import Spot, check, gain_of, real_devices, taken, untaken
+from archlab.lab.devices import Spot, check, gain_of, real_devices, shared, taken, untaken
 from archlab.plan.inventory import inventory
 from archlab.plan.placement import Need, place
 from archlab.spec.devices import DeclaredDevice, DevicePlan, Gain, NodeSupport
@@ -92,6 +92,18 @@ def test_what_is_not_held_yet() -> None:
     assert untaken(wanted, pods, here=True) == wanted, "the card counts where the plan chooses it"
     assert untaken(wanted, pods, here=False) == set(), "a cluster chooses cards itself and names its pods"
     assert untaken(wanted, set(), here=False) == wanted
+
+
+def test_replicas_of_one_model_on_one_card_are_told() -> None:
+    held = [
+        Spot("a", "a100-0/1g.5gb-0", "online", "7f9-x2"),
+        Spot("a", "a100-0/1g.5gb-1", "online", "7f9-x3"),
+        Spot("b", "a100-0/1g.5gb-2", "other", "7f9-x4"),
+        Spot("b", "a100-1/1g.5gb-0", "other", "7f9-x5"),
+        Spot("c", "l4-0", "online", "7f9-x2"),
+    ]
+    assert shared(held) == {("a", "a100-0"): 2}
+    assert shared(held[:1]) == shared([*held[:1], *held[:1]]) == {}
 
 
 def test_real_devices_are_read_without_a_driver_too() -> None:

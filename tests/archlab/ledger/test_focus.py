@@ -15,7 +15,7 @@ import pytest
 from benchmarks.serving.environments import NotBuiltError, ensure
 
 from archlab.ledger import focus
-from archlab.spec.money import Basis, Line, LineKind, Resource
+from archlab.spec.money import Basis, Line, LineKind, Price, PriceBook, Purchase, Resource
 
 START = datetime(2013, 12, 31, 23, 30, tzinfo=UTC)
 VALIDATOR = ("focus-validator==1.0.0", "multimethod==1.12", "setuptools<81")
@@ -27,7 +27,11 @@ EARLIER_NAMES = {
     "Publisher": "PublisherName",
     "ResourceID": "ResourceId",
 }
-ACCOUNT = focus.Account("my-lab", "Ten models", "USD", {"operations": "Operations"})
+PRICES = PriceBook(
+    source="test",
+    prices=(Price(resource=Resource.ONLINE_CPU, effective=datetime(2013, 1, 1, tzinfo=UTC), nanousd=13_900, per=1000),),
+)
+ACCOUNT = focus.Account("my-lab", "Ten models", "USD", {"operations": "Operations"}, PRICES)
 
 
 def line(cost: int = 1_234_567_891, **changes: object) -> Line:
@@ -57,7 +61,35 @@ def every_kind() -> list[Line]:
         line(cost, resource=resource, kind=kind)
         for cost, (resource, kind) in enumerate((r, k) for r in Resource for k in LineKind)
     ]
-    return [*found, line(7, model="", team="platform", mode="platform"), line(0), line(10**18 + 1)]
+    return [
+        *found,
+        line(7, model="", team="platform", mode="platform"),
+        line(0),
+        line(10**18 + 1),
+        *bought(),
+        nobodys(),
+        corrected(),
+    ]
+
+
+def bought() -> list[Line]:
+    """Spot, out of a commitment, and what nobody drew from it."""
+    reserved = {"purchase": Purchase.RESERVED, "commitment": "cores", "unit_price_nanousd": 8_000}
+    return [
+        line(3, purchase=Purchase.SPOT, mode="batch", resource=Resource.BATCH_CPU),
+        line(7_200_000_000, **reserved),
+        line(800_000, model="", mode="commitment", kind=LineKind.IDLE, quantity=100_000, **reserved),
+    ]
+
+
+def nobodys() -> Line:
+    return line(5, team="", model="adhoc", kind=LineKind.UNALLOCATED, reason="it names no team")
+
+
+def corrected() -> Line:
+    booked = datetime(2014, 1, 3, tzinfo=UTC)
+    why = {"reason": "metered twice", "corrects": line().id, "booked": booked, "booked_by": "approver"}
+    return line(-5_000_000_001, usage_id="correction/1/1", quantity=0, **why)
 
 
 def read_csv(data: bytes) -> list[dict[str, str]]:
@@ -82,6 +114,27 @@ def test_a_row_says_who_pays_for_what() -> None:
     assert (row["ResourceId"], row["SkuId"], row["PricingUnit"]) == ("flight-time", "online_cpu", "Millicore-Seconds")
     assert row["ListUnitPrice"] * row["PricingQuantity"] == Decimal("0.01251")
     assert json.loads(row["Tags"]) == {"team": "operations", "model": "flight-time", "mode": "online", "kind": "used"}
+
+
+def test_what_was_committed_to_is_set_against_the_list() -> None:
+    spot, drawn, unused = focus.rows(bought(), ACCOUNT)
+    assert [row["PricingCategory"] for row in (spot, drawn, unused)] == ["Dynamic", "Committed", "Committed"]
+    assert (spot["CommitmentDiscountId"], drawn["CommitmentDiscountId"]) == (None, "cores")
+    assert [row["CommitmentDiscountStatus"] for row in (drawn, unused)] == ["Used", "Unused"]
+    assert drawn["ListCost"] == drawn["ListUnitPrice"] * drawn["PricingQuantity"] == Decimal("0.01251")
+    assert (drawn["EffectiveCost"], unused["ResourceType"]) == (Decimal("7.2"), "Commitment")
+
+
+def test_a_correction_is_an_amount_of_the_month_it_was_booked_in() -> None:
+    (row,) = focus.rows([corrected()], ACCOUNT)
+    assert (row["ChargeClass"], row["x_CorrectsLineId"], row["x_BookedBy"]) == ("Correction", line().id, "approver")
+    assert (row["BilledCost"], row["PricingQuantity"]) == (Decimal("-5.000000001"), None)
+    assert (row["ChargePeriodStart"], row["BillingPeriodStart"]) == (START, datetime(2014, 1, 1, tzinfo=UTC))
+
+
+def test_what_nobody_pays_has_no_account_and_says_why() -> None:
+    (row,) = focus.rows([nobodys()], ACCOUNT)
+    assert (row["SubAccountId"], row["x_Section"], row["x_Reason"]) == (None, "unallocated", "it names no team")
 
 
 def test_the_last_half_hour_of_a_year_is_in_its_last_month() -> None:

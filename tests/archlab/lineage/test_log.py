@@ -42,3 +42,15 @@ def test_an_event_written_anew_breaks_the_one_after_it(count: int, data: st.Data
     at = data.draw(st.integers(0, count - 2))
     forged = log.append(whole[at - 1] if at else None, {"number": -1})
     assert log.verify([*whole[:at], forged, *whole[at + 1 :]])
+
+
+def test_a_job_taken_out_leaves_a_hole_unless_the_rest_is_written_anew() -> None:
+    whole: list[LineageRecord] = []
+    for job in ("ingest", "train", "train", "register"):
+        event = {"job": {"name": job}, "run": {"runId": "AB"}}
+        whole.append(log.append(whole[-1] if whole else None, event))
+    dropped, renewed = (log.without(whole, "train", renewed=renewed) for renewed in (False, True))
+    assert [log.job_of(r) for r in dropped] == [log.job_of(r) for r in renewed] == ["ingest", "register"]
+    assert log.verify(dropped) == ["events 2 to 3 are missing"]
+    assert log.verify(renewed) == []
+    assert log.run_of(whole[0]) == "ab"

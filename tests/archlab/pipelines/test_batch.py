@@ -10,8 +10,8 @@ import pytest
 from archlab import settings
 from archlab.pipelines import batch, train
 from archlab.spec.business import Ask
+from archlab.spec.callers import Caller, EstimateValue
 from archlab.spec.grading import BatchRun
-from archlab.spec.scenario import Caller, EstimateValue
 from archlab_scenarios.airline.business import BUSINESS
 
 WHEN = datetime(2013, 11, 5, 8, tzinfo=UTC)

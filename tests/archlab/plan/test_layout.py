@@ -162,6 +162,7 @@ def test_changes_in_words(scenario: Scenario) -> None:
         "remove the route of segments",
         "remove the route of congestion",
         "limit team ops to 1 requests a second",
+        "lift the limit of team revenue",
     }
 
 

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from archlab.errors import SpecError, UserError
+from archlab.plan.loading import load_scenario, scenario_folder
 from archlab.plan.resolve import check, choose, override, resolve, vary
 from archlab.spec.money import Resource
 from archlab.spec.scenario import Mode, ModelOverride, Overrides, Scenario, Variation
@@ -41,6 +42,23 @@ def test_seeds_differ_and_every_choice_is_taken_by_some(scenario: Scenario) -> N
 def test_variations_are_decided_independently(scenario: Scenario) -> None:
     pairs = {tuple(resolve(scenario, seed)[1].chosen.values()) for seed in range(200)}
     assert len(pairs) > 40  # of 48
+
+
+@pytest.mark.parametrize("name", ["ten-models", "five-teams"])
+def test_all_variations_at_once_are_what_they_are_one_by_one(name: str) -> None:
+    declared = load_scenario(scenario_folder(name) / "scenario.yaml")
+    for seed in range(1, 4):
+        resolved, variant = resolve(declared, seed)
+        single = declared
+        for variation in declared.variations:
+            single = vary(single, variation, variant.chosen[variation.name])
+        assert resolved == single
+
+
+def test_one_choice_among_many_that_does_not_fit_is_named(scenario: Scenario) -> None:
+    broken = Variation(name="broken", path="models.delay.caller.represents", choices=(0, 0))
+    with pytest.raises(SpecError, match=r"Variation broken: 0 doesn't fit models\.delay\.caller"):
+        resolve(scenario.model_copy(update={"variations": (*scenario.variations, broken)}), 1)
 
 
 def test_what_no_variation_names_stays(scenario: Scenario) -> None:

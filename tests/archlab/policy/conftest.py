@@ -39,6 +39,8 @@ def good() -> Query:
         "changed_since_approval": False,
         "approved_age_days": 1.0,
         "held_champion": False,
+        "serves": False,
+        "withdrawn": False,
         "state": "candidate",
         "metric": "auc",
         "value": 0.78,

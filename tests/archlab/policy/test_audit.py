@@ -155,6 +155,26 @@ def test_exceptions_are_found(records: Records, version: dict[str, Any], excepti
     assert exception in audit_page.render(found)
 
 
+def test_callers_of_a_canary_that_nobody_approved_are_found() -> None:
+    made: Records = []
+    appended(made, "deployment/canary", allow=True, approved_by=None)
+    appended(made, "deployment/canary", allow=False, approved_by=None)
+    appended(made, "deployment/canary", allow=True)
+    first, second = pack(made).findings
+    assert "25 % of the callers: nobody approved it" in first.exceptions
+    assert second.exceptions == ()
+
+
+def test_a_share_that_is_not_on_record_counts_as_all_callers() -> None:
+    made: Records = []
+    appended(made, "deployment/canary", allow=True, approved_by=None)
+    query = made[0].query
+    told = {name: value for name, value in query.evidence.items() if name != "percent"}
+    silent = made[0].model_copy(update={"query": query.model_copy(update={"evidence": told})})
+    (found,) = pack([silent]).findings
+    assert "nobody approved it" in found.exceptions
+
+
 def test_what_is_served_without_a_decision_is_an_exception(records: Records) -> None:
     for changed in ({"decision_id": "000009-abcdef01"}, {"version": "3"}, {"decision_sha256": "c" * 64}):
         found = pack(records, release(records[1], **changed))

@@ -78,4 +78,4 @@ def test_both_engines_agree_on_thousands_of_queries(folder: LabFolder, seed: int
             waived += bool(ours.exceptions)
         opa.close()
     assert min(verdicts.values()) > 50
-    assert waived > 5
+    assert waived > 2

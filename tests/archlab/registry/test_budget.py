@@ -45,3 +45,4 @@ def test_another_teams_bill_stands_in_nobodys_way(client: Client, registry: Regi
     version, _ = client.register(name)
     client.approve(name, version)
     client.promote(name, version)
+    assert client.mlflow.get_registered_model(name).aliases == {"champion": version}

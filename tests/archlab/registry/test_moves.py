@@ -124,12 +124,13 @@ def test_another_model_of_that_name_starts_anew(client: Client, registry: Regist
     version, _ = client.register(name)
     client.approve(name, version)
     client.promote(name, version)
+    assert client.mlflow.get_registered_model(name).aliases == {"champion": version}
 
 
 @pytest.mark.parametrize(
     ("user", "sunset", "because"),
     [
-        ("bob", "2013-11-20", "is neither a developer of team operations nor an operator"),
+        ("bob", "2013-11-20", "belongs to operations, and revenue has no grant to read it"),
         ("trainer", "2013-11-20", "is neither a developer of team operations nor an operator"),
         ("viewer", "2013-11-20", "may read but not write"),
         ("ada", "2013-11-10", "leaves callers less than 7 days"),
@@ -143,6 +144,7 @@ def test_what_is_no_proper_deprecation_is_refused(
     client: Client, registry: Registry, name: str, champion: str, user: str, sunset: str, because: str
 ) -> None:
     assert because in client.refused(lambda: deprecate(client, name, champion, user, sunset))
+    client.become("ada")
     assert SUNSET not in client.mlflow.get_model_version(name, champion).tags
 
 
@@ -177,23 +179,21 @@ def standing(version: str, kind: Any = "deprecated") -> Standing:
 
 
 @pytest.mark.parametrize(
-    ("standings", "aliases", "version", "tags", "found"),
+    ("standings", "aliases", "version", "held", "found"),
     [
-        ([], {}, "1", {}, "candidate"),
-        ([], {"challenger": "1"}, "1", {}, "challenger"),
-        ([], {"champion": "1", "challenger": "1"}, "1", {"archlab.promoted_at": "x"}, "champion"),
-        ([], {"champion": "2"}, "1", {"archlab.promoted_at": "x"}, "former"),
-        ([standing("1")], {"champion": "1"}, "1", {}, "deprecated"),
-        ([standing("")], {"champion": "1"}, "1", {}, "champion"),
-        ([standing("", "retired")], {"champion": "1"}, "1", {}, "retired"),
-        ([standing("2", "retired")], {"champion": "1"}, "", {}, "champion"),
-        ([standing("")], {"champion": "1"}, "", {}, "deprecated"),
+        ([], {}, "1", False, "candidate"),
+        ([], {"challenger": "1"}, "1", False, "challenger"),
+        ([], {"champion": "1", "challenger": "1"}, "1", True, "champion"),
+        ([], {"champion": "2"}, "1", True, "former"),
+        ([standing("1")], {"champion": "1"}, "1", False, "deprecated"),
+        ([standing("")], {"champion": "1"}, "1", False, "champion"),
+        ([standing("", "retired")], {"champion": "1"}, "1", False, "retired"),
+        ([standing("2", "retired")], {"champion": "1"}, "", False, "champion"),
+        ([standing("")], {"champion": "1"}, "", False, "deprecated"),
     ],
 )
-def test_states(
-    standings: list[Standing], aliases: dict[str, str], version: str, tags: dict[str, str], found: str
-) -> None:
-    assert state(standings, aliases, version, tags) == found
+def test_states(standings: list[Standing], aliases: dict[str, str], version: str, held: bool, found: str) -> None:
+    assert state(standings, aliases, version, held=held) == found
 
 
 def test_the_evidence_tells_days_on_the_business_clock() -> None:

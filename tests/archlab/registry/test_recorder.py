@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from datetime import datetime
 from pathlib import Path
 
@@ -40,6 +41,29 @@ def test_decisions_are_chained_in_order(folder: LabFolder, control: Control) -> 
     assert sequences == list(range(sequences[0], sequences[0] + 3))
     assert control.reconciled == told + 1
     assert chain.verify(control.records) == []
+
+
+@pytest.mark.parametrize("moved_s", [-86_400, 8 * 3_600])
+def test_a_clock_that_was_set_or_a_night_asleep_costs_no_decision(
+    folder: LabFolder, control: Control, monkeypatch: pytest.MonkeyPatch, moved_s: int
+) -> None:
+    """The recorder's token is of a wall clock that shows another time now; the monotonic one did not move."""
+    now = time.time()
+
+    async def ask() -> datetime:
+        recorder = ControlRecorder(folder)
+        try:
+            with monkeypatch.context() as before:
+                before.setattr(time, "time", lambda: now - moved_s)
+                first = recorder._bearer()
+            await recorder.record(QUERY, DENIAL)
+            assert recorder._bearer() != first
+            assert recorder._bearer() == recorder._bearer()
+            return await recorder.business_time()
+        finally:
+            await recorder.close()
+
+    assert asyncio.run(ask()) == BUSINESS_NOW
 
 
 def test_nobody_on_the_socket_is_unavailable(tmp_path: Path) -> None:

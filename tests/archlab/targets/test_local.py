@@ -215,6 +215,29 @@ def test_two_labs_run_side_by_side(bench: Bench, plan: MakePlan, tmp_path: Path)
         second.destroy()
 
 
+def test_two_labs_never_share_a_port(
+    bench: Bench, plan: MakePlan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tests.archlab.targets.conftest import SmallCommands
+
+    from archlab import identity
+    from archlab.settings import LabFolder
+
+    other = LabFolder(tmp_path / "other")
+    other.root.mkdir()
+    identity.create_keys(other)
+    second = LocalTarget(other, bench.target.port, SmallCommands(other))
+    try:
+        bench.apply(plan({"online": 1}))
+        with monkeypatch.context() as at_once:
+            at_once.setattr(LocalTarget, "_claim_port", lambda *_: None)  # as if both had looked before either listened
+            with pytest.raises(ConflictError, match=rf"Port {bench.target.port} is held by "):
+                second.apply(plan({"online": 1}), lambda *_: None)
+        assert {bench.get().status_code for _ in range(20)} == {200}
+    finally:
+        second.destroy()
+
+
 def test_processes_inherit_no_surprises_and_files_are_private(
     bench: Bench, plan: MakePlan, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -24,6 +24,7 @@ def test_a_free_port_is_found_beyond_taken_ones() -> None:
         assert ports.listens(psutil.Process().pid, port)
     assert ports.holder(port) is None
     assert ports.free_port(port) == port
+    assert ports.free_port(port, {port}) != port
 
 
 def test_no_port_at_all_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

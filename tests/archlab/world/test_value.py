@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from archlab.spec.airline import Timeliness
-from archlab.spec.scenario import ClassificationValue, EstimateValue
+from archlab.spec.callers import ClassificationValue, EstimateValue
 from archlab.world.value import worth
 
 YES_NO = ClassificationValue(

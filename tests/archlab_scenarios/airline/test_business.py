@@ -9,7 +9,7 @@ import pytest
 from archlab.errors import UserError
 from archlab.spec.airline import Label
 from archlab.spec.business import Ask
-from archlab.spec.scenario import Caller, EstimateValue
+from archlab.spec.callers import Caller, EstimateValue
 from archlab_scenarios.airline import events
 from archlab_scenarios.airline.business import BUSINESS
 

@@ -8,6 +8,7 @@ from archlab.grading import content, rules
 from archlab.grading.proof import recording, solutions
 from archlab.grading.proof.recasting import recast
 from archlab.plan.loading import load_scenario, scenario_folder
+from archlab.plan.resolve import resolve
 from archlab.spec.grading import Evidence, RuleCase, Truth
 
 FOLDER = scenario_folder("approval-gates")
@@ -17,7 +18,7 @@ QUESTIONS = ("comparable-evidence", "requested-by-another")
 
 
 def _lab(seed: int) -> Evidence:
-    return recast(recording.load(FOLDER)[0].start, load_scenario(FOLDER / "scenario.yaml"), seed)
+    return recast(recording.load(FOLDER)[0].start, *resolve(load_scenario(FOLDER / "scenario.yaml"), seed))
 
 
 def _truth(question: str, text: str, seed: int = 1) -> Truth:

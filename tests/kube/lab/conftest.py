@@ -5,37 +5,22 @@ The images must be there: `make image`, `archlab image load`. ARCHLAB_IMAGE and 
 
 from __future__ import annotations
 
-import json
-import os
-import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from archlab import settings
-from archlab.lab import Lab, lab_names, open_lab
-from archlab.targets.kube.images import images
+import kube_session
+from archlab.lab import Lab, open_lab
 from harness import Cli
-from lab_pods import NAME, kubectl
+from lab_pods import NAME
 
 HERE = Path(__file__).parent
-LOOSE_VOLUMES = "kubernetes.io/host-path"
-"""The provisioner of clusters for development that makes volumes which only root may write."""
-
-
-def _lacking() -> str:
-    """Why these tests can't run here; empty when they can."""
-    if not Path(os.environ.get("KUBECONFIG", "")).is_file():
-        return "KUBECONFIG names no file: there is no cluster to test on"
-    missing = [program for program in ("kubectl", "helm") if shutil.which(program) is None]
-    return f"there is no {' and no '.join(missing)} on PATH" if missing else ""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Skip what needs a cluster where none is named; a lab takes its time."""
-    lacking = _lacking()
+    lacking = kube_session.lacking()
     for item in items:
         if item.path.is_relative_to(HERE):
             item.add_marker(pytest.mark.timeout(900))
@@ -44,53 +29,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def writable_volumes() -> Iterator[None]:
-    """Volumes that pods may write, on a development cluster whose provisioner makes them root's own."""
-    classes = json.loads(kubectl("get", "storageclass", "--output", "json"))["items"]
-    if not any(entry["provisioner"] == LOOSE_VOLUMES for entry in classes):
-        yield
-        return
-    pod = {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {"name": "archlab-test-volumes"},
-        "spec": {
-            "terminationGracePeriodSeconds": 0,
-            "containers": [
-                {
-                    "name": "loosen",
-                    "image": images()[1],
-                    "imagePullPolicy": "IfNotPresent",
-                    "command": ["sh", "-c", "while :; do chmod 0777 /volumes/* 2>/dev/null; sleep 0.2; done"],
-                    "securityContext": {"runAsUser": 0},
-                    "volumeMounts": [{"name": "volumes", "mountPath": "/volumes"}],
-                }
-            ],
-            "volumes": [{"name": "volumes", "hostPath": {"path": "/tmp/hostpath_pv", "type": "DirectoryOrCreate"}}],
-        },
-    }
-    kubectl("apply", "--filename", "-", stdin=json.dumps(pod), namespace="kube-system")
-    yield
-    kubectl("delete", "pod", "archlab-test-volumes", "--ignore-not-found", "--wait=false", namespace="kube-system")
-
-
-@pytest.fixture(scope="session")
-def cli(writable_volumes: None) -> Iterator[Cli]:
-    """A command line whose home is a temporary folder; data that the checkout has cached is used."""
-    with tempfile.TemporaryDirectory(prefix="archlab-kube-") as home:
-        made = Cli(Path(home), NAME)
-        shared = settings.home() / "cache"
-        shared.mkdir(parents=True, exist_ok=True)
-        (made.home / "cache").symlink_to(shared)
-        previous = os.environ.get("ARCHLAB_HOME")
-        os.environ["ARCHLAB_HOME"] = home
+def cli() -> Iterator[Cli]:
+    """A command line of the tests' own."""
+    with kube_session.writable_volumes(), kube_session.command_line(NAME) as made:
         yield made
-        for name in lab_names():
-            made.run("down", "--lab", name, "--purge")
-        if previous is None:
-            del os.environ["ARCHLAB_HOME"]
-        else:
-            os.environ["ARCHLAB_HOME"] = previous
 
 
 @pytest.fixture(scope="session")

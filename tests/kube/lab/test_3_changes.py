@@ -106,7 +106,7 @@ def test_the_registry_restarts_with_every_version(cli: Cli, lab: Lab) -> None:
 
 def _answers(lab: Lab) -> None:
     """Wait until control answers through the gateway again."""
-    gate, deadline = threading.Event(), time.monotonic() + 30
+    gate, deadline = threading.Event(), time.monotonic() + 90
     while True:
         try:
             lab.control.get("/clock")

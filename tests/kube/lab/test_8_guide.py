@@ -35,6 +35,9 @@ def test_a_command_of_the_guide(cli: Cli, lab: Lab, command: str) -> None:
     if command in RAN:
         return
     words = shlex.split(command)
+    if words[:2] == ["archlab", "load"]:
+        assert cli.load(*words[2:])["requests"] > 100
+        return
     if words[0] != "archlab":
         words = [NAME if word == "ten-models" else word for word in words]
     path = f"{Path(ARCHLAB).parent}{os.pathsep}{os.environ['PATH']}"

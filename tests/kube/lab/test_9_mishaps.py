@@ -47,7 +47,7 @@ def test_up_is_killed_and_down_leaves_nothing(cli: Cli) -> None:
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     ) as running:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 120
         while f"namespace/{BROKEN}" not in _namespaces():
             assert time.monotonic() < deadline
         os.killpg(running.pid, signal.SIGKILL)

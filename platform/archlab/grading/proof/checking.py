@@ -20,7 +20,7 @@ from archlab.plan.resolve import resolve
 from archlab.spec.blueprint import Blueprints
 from archlab.spec.grading import Question, QuestionKind, Truth
 from archlab.spec.plan import Progress
-from archlab.spec.scenario import Scenario
+from archlab.spec.scenario import Scenario, Variant
 
 RULE_VARIANTS = 4
 VARIANTS = 24
@@ -131,10 +131,11 @@ def _variants(scenario: Scenario, takes: Sequence[Take], seeds: int, progress: P
     """All takes as many seeds would have them; seeds that decide the same variant are taken once."""
     made: dict[str, list[Take]] = {}
     for seed in range(1, seeds + 1):
-        chosen = str(sorted(resolve(scenario, seed)[1].chosen.items()))
+        resolved, variant = resolve(scenario, seed)
+        chosen = str(sorted(variant.chosen.items()))
         if chosen not in made:
             progress("vary", f"seed {seed}")
-            made[chosen] = [_recast(take, scenario, seed) for take in takes]
+            made[chosen] = [_recast(take, resolved, variant) for take in takes]
     return list(made.values())
 
 
@@ -159,12 +160,12 @@ def apart(scenario: Scenario, variants: int = VARIANTS) -> tuple[int, ...]:
     return taken
 
 
-def _recast(take: Take, scenario: Scenario, seed: int) -> Take:
+def _recast(take: Take, resolved: Scenario, variant: Variant) -> Take:
     return replace(
         take,
-        seed=seed,
-        start=recast(take.start, scenario, seed),
-        prepared=recast(take.prepared, scenario, seed),
-        solved={q: replace(s, evidence=recast(s.evidence, scenario, seed)) for q, s in take.solved.items()},
+        seed=variant.seed,
+        start=recast(take.start, resolved, variant),
+        prepared=recast(take.prepared, resolved, variant),
+        solved={q: replace(s, evidence=recast(s.evidence, resolved, variant)) for q, s in take.solved.items()},
         wrong={},
     )

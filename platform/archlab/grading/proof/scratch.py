@@ -19,7 +19,6 @@ from archlab.lab.evidence import collect
 from archlab.settings import LabFolder, home
 from archlab.spec.grading import Evidence
 from archlab.spec.plan import Progress
-from archlab.targets import snapshot
 
 NAME = "check"
 COMMAND_S = 900
@@ -61,7 +60,7 @@ class Scratch:
 
     def keep(self) -> None:
         """Make the lab as it stands the one that `restart` returns to."""
-        snapshot.save(self.lab.folder)
+        self.lab.target.keep_start()
         self._used = False
 
     def restart(self) -> None:

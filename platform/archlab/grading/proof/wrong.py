@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from archlab.experiments.holding import noise, with_nothing_between
 from archlab.grading.content import Pack
 from archlab.grading.designs import dump
 from archlab.grading.grade import Grade
@@ -79,6 +80,12 @@ def naive_designs(pack: Pack, question: Question, takes: Sequence[Take]) -> Iter
     measured = [s.evidence for t in takes if (s := t.solved.get(question.id)) and s.evidence.design]
     for evidence in measured:
         trial = evidence.design
+        if trial and noise(trial.reference) and with_nothing_between(trial) is None:
+            expected = (
+                "a naive design with nothing between the noisy team and the others, to compare what they felt with"
+            )
+            found = ", ".join(run.name for run in trial.naive)
+            yield Finding(question.id, Check.MISTAKE, expected, found, evidence.variant.seed)
         for run in trial.naive if trial else ():
             submitted = evidence.model_copy(update={"design": trial and trial.model_copy(update={"submitted": run})})
             judged = judge(pack, question, submitted, dump(run.overrides))

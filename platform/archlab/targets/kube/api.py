@@ -78,10 +78,18 @@ class Api:
         if rest:
             yield rest.decode(errors="replace")
 
-    def inside(self, kind: str, name: str = "", *, group: str = "") -> str:
-        """Path of a kind, or of one object, in the lab's namespace; core kinds unless a group is named."""
+    def inside(self, kind: str, name: str = "", *, group: str = "", namespace: str = "") -> str:
+        """Path of a kind, or of one object; in the lab's namespace and of the core kinds unless others are named."""
         base = f"/apis/{group}" if group else "/api/v1"
-        return f"{base}/namespaces/{self.namespace}/{kind}" + (f"/{name}" if name else "")
+        return f"{base}/namespaces/{namespace or self.namespace}/{kind}" + (f"/{name}" if name else "")
+
+    def exists(self, path: str) -> bool:
+        """Whether GET finds something."""
+        try:
+            self.get(path)
+        except NotFoundError:
+            return False
+        return True
 
     def _json(
         self, method: str, path: str, body: Object | None = None, query: Mapping[str, str] | None = None, kind: str = ""

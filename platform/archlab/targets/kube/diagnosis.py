@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 Object = dict[str, Any]
@@ -16,6 +16,9 @@ NO_DEVICE = (
     "Who holds devices: archlab cluster status. Take a model off its own (archlab set MODEL device off), or have the "
     "cluster offer more: archlab cluster install --help"
 )
+NO_QUOTA = "What the team may hold, and who can raise it: archlab quota; its pods and quota: kubectl describe quota"
+EXCEEDED = "exceeded quota"
+"""Of Kubernetes' message when a ResourceQuota refuses a pod."""
 DEATHS = 2
 """A container that ended this often while it was waited for won't come up by itself."""
 
@@ -33,6 +36,8 @@ class Trouble:
     """Whose log says more; empty: none."""
     lasting: bool = True
     """False: it may go by itself, so it is reported only when it stays."""
+    namespace: str = ""
+    """Where the pod is."""
 
 
 def unit_of(entry: Object) -> str:
@@ -95,18 +100,35 @@ def deployment_trouble(deployment: Object) -> Trouble | None:
     for condition in deployment.get("status", {}).get("conditions") or ():
         if condition["type"] == "ReplicaFailure" and condition["status"] == "True":
             name = deployment["metadata"]["name"]
-            what = f"gets no pod: {condition.get('message', condition.get('reason', ''))}"
-            return Trouble(unit_of(deployment), name, what, "See: kubectl describe replicasets", lasting=False)
+            said = str(condition.get("message", condition.get("reason", "")))
+            remedy = NO_QUOTA if EXCEEDED in said else "See: kubectl describe replicasets"
+            return Trouble(unit_of(deployment), name, f"gets no pod: {said}", remedy, lasting=False)
     return None
 
 
-def is_rolled_out(deployment: Object) -> bool:
-    """Whether all replicas are of the newest template and ready, and nothing older is left."""
+def is_rolled_out(deployment: Object, least: int | None = None) -> bool:
+    """Whether all replicas are of the newest template and ready, and nothing older is left.
+
+    Args:
+        deployment: as the API shows it.
+        least: ready ones that are enough, where a scaler decides how many there are; a quota may let it have fewer.
+    """
     meta, spec, status = deployment["metadata"], deployment["spec"], deployment.get("status", {})
     wanted = spec.get("replicas", 1)
     seen = status.get("observedGeneration", 0) >= meta.get("generation", 1)
+    if least is not None:
+        current = status.get("updatedReplicas", 0) == status.get("replicas", 0)
+        return bool(seen and current and status.get("availableReplicas", 0) >= least)
     counts = (status.get(name, 0) for name in ("updatedReplicas", "readyReplicas", "availableReplicas", "replicas"))
     return seen and all(count == wanted for count in counts)
+
+
+def waits_for_room(deployment: Object, least: int) -> bool:
+    """Whether a deployment that follows load waits for its team's quota, while as many pods as it needs answer."""
+    trouble, status = deployment_trouble(deployment), deployment.get("status", {})
+    seen = status.get("observedGeneration", 0) >= deployment["metadata"].get("generation", 1)
+    refused = trouble is not None and EXCEEDED in trouble.what
+    return bool(refused and seen and status.get("availableReplicas", 0) >= least)
 
 
 def lacks_device(said: str) -> bool:
@@ -117,10 +139,13 @@ def lacks_device(said: str) -> bool:
 def troubles(deployments: Iterable[Object], pods: Iterable[Object]) -> list[Trouble]:
     """Everything that keeps a lab from being ready.
 
-    A pod that waits for a device is in no trouble while another of its unit stops: that one's card is free soon.
+    Who waits for a device, or for room in a quota, is in no trouble while another pod of the unit stops: what that one
+    holds is free soon.
     """
     there = list(pods)
+    places = {pod["metadata"]["name"]: pod["metadata"].get("namespace", "") for pod in there}
     stopping = {unit_of(pod) for pod in there if pod["metadata"].get("deletionTimestamp")}
     found = [*map(pod_trouble, there), *map(deployment_trouble, deployments)]
     known = [trouble for trouble in found if trouble is not None]
-    return [t for t in known if not (t.unit in stopping and lacks_device(t.what))]
+    named = [replace(trouble, namespace=places.get(trouble.pod, "")) for trouble in known]
+    return [t for t in named if not (t.unit in stopping and (lacks_device(t.what) or EXCEEDED in t.what))]

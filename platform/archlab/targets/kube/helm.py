@@ -62,6 +62,12 @@ class Release:
         if done.returncode:
             raise _failure("install", done)
 
+    def values(self) -> dict[str, Any]:
+        """What it was last brought to, the chart's defaults left out; empty when there is none."""
+        done = self._run("get", "values", self.name, "--output", "json")
+        found = json.loads(done.stdout or "null") if done.returncode == 0 else None
+        return found if isinstance(found, dict) else {}
+
     def uninstall(self) -> None:
         """Take the release's objects away; harmless when there is none."""
         self._unlock()

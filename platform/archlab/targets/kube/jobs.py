@@ -18,25 +18,26 @@ from archlab.spec.lab import KubePlace
 from archlab.targets.base import OnEvent
 from archlab.targets.kube.api import Api, Object
 from archlab.targets.kube.diagnosis import is_ready, pod_trouble
-from archlab.targets.kube.values import KEYS_SECRET
+from archlab.targets.kube.job_manifest import (
+    ARGUMENTS,
+    BATCH,
+    GATEWAY,
+    GRACE_S,
+    HOME,
+    LIMITS,
+    WITH_REGISTRY,
+    Wanted,
+    manifest,
+    metadata,
+)
+from archlab.targets.kube.values import chosen, own_values
 from archlab.targets.processes import JOB_PREFIX
 from archlab.targets.running import Heard, failure, hear
 
-BATCH = "batch/v1"
-HOME = "/var/lib/archlab"
-TMP = "/tmp"  # noqa: S108 the pod's own
-GATEWAY = "http://gateway:8080"
 PAUSE_S = 0.3
 START_WITHIN_S = 120.0
 STAYS_S = 8.0
-GRACE_S = 30
-KEPT_S = 600
-REQUESTS = {"cpu": "100m", "memory": "256Mi"}
-LIMITS = {"cpu": "2", "memory": "3Gi"}
-ARGUMENTS = "archlab.dev/arguments"
 CONTROL_WITHIN_S = 240.0
-WITH_REGISTRY = frozenset({"archlab.targets.snapshot"})
-"""Modules that read or write the registry's volume too."""
 WITHOUT_CONTROL = WITH_REGISTRY
 """Modules that also run while nothing else does."""
 
@@ -214,87 +215,14 @@ class Runner:
     def _path(self, name: str = "") -> str:
         return self.api.inside("jobs", name, group=BATCH)
 
-    def _metadata(self, name: str, arguments: str = "") -> Object:
-        labels = {
-            "app.kubernetes.io/name": "archlab",
-            "app.kubernetes.io/instance": self.folder.name,
-            "app.kubernetes.io/component": "job",
-            "app.kubernetes.io/managed-by": "archlab",
-            "archlab.dev/lab": self.folder.name,
-            "archlab.dev/unit": name,
-            "archlab.dev/team": "platform",
-        }
-        return {"name": name, "labels": labels, "annotations": {ARGUMENTS: arguments}}
+    def _metadata(self, name: str) -> Object:
+        return metadata(self.folder.name, name)
 
     def _manifest(self, name: str, job: Job) -> Object:
+        beside = bool(self.api.items(self.api.inside("pods"), labelSelector="archlab.dev/unit=control"))
         command = ["python", "-m", job.module, *self._inside(job.args)]
-        metadata = self._metadata(name, " ".join(command))
-        return {
-            "apiVersion": BATCH,
-            "kind": "Job",
-            "metadata": metadata,
-            "spec": {
-                "backoffLimit": 0,
-                "ttlSecondsAfterFinished": KEPT_S,
-                "template": {"metadata": {"labels": metadata["labels"]}, "spec": self._pod(job, name, command)},
-            },
-        }
-
-    def _pod(self, job: Job, name: str, command: list[str]) -> Object:
-        folder = f"{HOME}/{self.folder.name}"
-        volumes: list[tuple[str, str, Object]] = [("home", HOME, {"persistentVolumeClaim": {"claimName": "control"}})]
-        if job.module in WITH_REGISTRY:
-            volumes.append(("registry", f"{folder}/registry", {"persistentVolumeClaim": {"claimName": "registry"}}))
-        volumes.append(("keys", "/etc/archlab/keys", {"secret": {"secretName": KEYS_SECRET, "defaultMode": 0o440}}))
-        volumes.append(("tmp", TMP, {"emptyDir": {}}))
-        env = {
-            "ARCHLAB_LAB": folder,
-            "ARCHLAB_KEYS": "/etc/archlab/keys",
-            "ARCHLAB_CONTROL_AT": "control:8000",
-            "ARCHLAB_GATEWAY": GATEWAY,
-            "HOME": TMP,
-        }
-        container = {
-            "name": "job",
-            "image": self.place.image,
-            "imagePullPolicy": "IfNotPresent",
-            "command": command,
-            "workingDir": HOME,
-            "env": [{"name": key, "value": value} for key, value in env.items()],
-            "envFrom": [{"secretRef": {"name": name}}] if job.env else [],
-            "resources": {"requests": REQUESTS, "limits": LIMITS},
-            "securityContext": {
-                "allowPrivilegeEscalation": False,
-                "readOnlyRootFilesystem": True,
-                "capabilities": {"drop": ["ALL"]},
-            },
-            "volumeMounts": [{"name": n, "mountPath": path, "readOnly": n == "keys"} for n, path, _ in volumes],
-        }
-        return {
-            "restartPolicy": "Never",
-            "automountServiceAccountToken": False,
-            "terminationGracePeriodSeconds": GRACE_S,
-            "affinity": self._beside_control(),
-            "securityContext": {
-                "runAsNonRoot": True,
-                "runAsUser": 10001,
-                "runAsGroup": 10001,
-                "fsGroup": 10001,
-                "fsGroupChangePolicy": "OnRootMismatch",
-                "seccompProfile": {"type": "RuntimeDefault"},
-            },
-            "containers": [container],
-            "volumes": [{"name": n, **source} for n, _, source in volumes],
-        }
-
-    def _beside_control(self) -> Object:
-        """The volume is one node's while control has it."""
-        term = {
-            "topologyKey": "kubernetes.io/hostname",
-            "labelSelector": {"matchLabels": {"archlab.dev/lab": self.folder.name, "archlab.dev/unit": "control"}},
-        }
-        wanted = self.api.items(self.api.inside("pods"), labelSelector="archlab.dev/unit=control")
-        return {"podAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [term]}} if wanted else {}
+        online = chosen(own_values(self.folder), "features", "online")
+        return manifest(Wanted(self.folder.name, name, job, tuple(command), self.place.image, beside, online))
 
     def _env(self, job: Job) -> Mapping[str, str]:
         return dict(zip(job.env, self._inside(job.env.values()), strict=True))

@@ -42,6 +42,14 @@ def pod_document(plan: Plan, unit: str) -> dict[str, Any] | None:
     return {**made, "devices": [{**entry, "resource": named[entry["name"]]} for entry in made["devices"]]}
 
 
+def names(plan: Plan) -> tuple[str, ...]:
+    """The resources that a plan's devices are handed out as; a whole card where it declares none."""
+    cards = plan.devices.inventory if plan.devices else ()
+    parts = {f"{SLICE}{part.profile}" for card in cards for part in card.slices}
+    whole = {GPU} if not parts or any(not card.slices for card in cards) else set()
+    return tuple(sorted(whole | parts))
+
+
 def resource(plan: DevicePlan, placed: DevicePlacement) -> str:
     """The extended resource that a place is handed out as."""
     parts = plan.device(placed.device).slices

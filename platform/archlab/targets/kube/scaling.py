@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from archlab.errors import UserError
+from archlab.plan.tenants import in_words, most_replicas, raised
 from archlab.spec.autoscaling import Scaling, ScalingEvent, Signal
-from archlab.spec.plan import Plan, Role
+from archlab.spec.plan import Plan, Role, Unit
 from archlab.targets.kube.observation import cpu_cores
 from archlab.targets.kube.pod_devices import requests
 
@@ -40,6 +41,13 @@ def check(before: Plan, after: Plan, measures_cpu: Callable[[], bool]) -> None:
                 f"Pods of {unit.name} hold devices: each further one would wait for a card. Nothing was changed.",
                 "Take its models off devices first (archlab set MODEL device off), or keep its replicas fixed.",
             )
+        most = most_replicas(after, unit)
+        if most is not None and most <= unit.replicas:
+            raise UserError(
+                f"{unit.name} has {unit.replicas} replicas anyway, and the quota of team {unit.team} lets it have no "
+                "more: they could never change. Nothing was changed.",
+                f"Have an operator raise it: {raised(unit)}, or keep its replicas fixed.",
+            )
         if unit.autoscaling.signal is Signal.CPU and unit.name not in scaled and not measures_cpu():
             raise UserError(
                 "The cluster measures no pod's processor time: it has no metrics-server. Nothing was changed.",
@@ -55,13 +63,22 @@ def autoscalers(plan: Plan, hpas: Iterable[Object], events: Iterable[Object]) ->
         hpas: of the lab's namespace (autoscaling/v2).
         events: `SuccessfulRescale` of the namespace.
     """
-    units = {unit.name for unit in plan.units if unit.role is Role.SERVER and unit.autoscaling}
+    units = {unit.name: unit for unit in plan.units if unit.role is Role.SERVER and unit.autoscaling}
     changes = [_event(event) for event in sorted(events, key=_when)]
-    return [
+    found = [
         _scaling(hpa, tuple(c for c in changes if c.unit == hpa["metadata"]["name"])[-KEPT_EVENTS:])
         for hpa in hpas
         if hpa["metadata"]["name"] in units
     ]
+    return [_with_quota(entry, units[entry.unit], most_replicas(plan, units[entry.unit])) for entry in found]
+
+
+def _with_quota(found: Scaling, unit: Unit, most: int | None) -> Scaling:
+    """With the team's quota as the reason, where that is what bounds it."""
+    wanted = unit.autoscaling.max_replicas if unit.autoscaling else 0
+    if not found.said or most is None or most >= wanted or found.replicas < most:
+        return found
+    return found.model_copy(update={"said": f"{found.said}; {in_words(unit, most)}"})
 
 
 def _scaling(hpa: Object, events: tuple[ScalingEvent, ...]) -> Scaling:

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import time
-import urllib.error
-import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
-from http.client import HTTPException
 from typing import Any
 
-from archlab import identity
 from archlab.errors import (
     ArchlabError,
     LabStateError,
@@ -20,6 +15,7 @@ from archlab.errors import (
     RefusedError,
     TargetError,
     UnavailableError,
+    UserError,
 )
 from archlab.files import write_atomic
 from archlab.settings import LabFolder, data_root
@@ -27,30 +23,24 @@ from archlab.spec.autoscaling import Scaling, Signal
 from archlab.spec.job import Job, JobResult
 from archlab.spec.lab import KubePlace
 from archlab.spec.plan import Endpoints, Observation, Plan, Progress
-from archlab.spec.scenario import User
 from archlab.targets import logs
 from archlab.targets.base import OnEvent
-from archlab.targets.kube import scaling
+from archlab.targets.kube import scaling, tenants
 from archlab.targets.kube.api import Api, Object
-from archlab.targets.kube.helm import Release
+from archlab.targets.kube.front import ask_control, confirm
+from archlab.targets.kube.helm import Release, merge
 from archlab.targets.kube.jobs import Runner
+from archlab.targets.kube.namespaces import PAUSE_S, Namespaces, until
 from archlab.targets.kube.observation import observation
 from archlab.targets.kube.pod_devices import added, check, check_offered, requests
 from archlab.targets.kube.rollout import APPS, Rollout
-from archlab.targets.kube.values import GATEWAY_PLAN, KEYS_SECRET, OWN_VALUES, desired_files, own_values, values
+from archlab.targets.kube.values import GATEWAY_PLAN, OWN_VALUES, chosen, desired_files, own_values, values
 from archlab.targets.processes import JOB_PREFIX
+from archlab.targets.regional import RegionPair
 
-KEYS = ("jwt.pem", "jwks.json", "release.pem", "release.pub.pem", "signing.pem", "trusted.pem")
-REPLICA = User(name="replica", team="platform", roles=("replica",))
-"""Whom pods speak as when they ask control for their files."""
-REPLICA_LIFETIME_S = 30 * 24 * 3600
 ADDRESS = "gateway-url"
 """File in the lab's folder that holds where its gateway answers."""
-ANSWER_S = 20.0
 FOLLOW_S = 20.0
-GONE_S = 90.0
-_PAUSE_S = 0.2
-SECURITY = {"pod-security.kubernetes.io/enforce": "restricted", "pod-security.kubernetes.io/warn": "restricted"}
 
 
 class KubeTarget:
@@ -70,29 +60,38 @@ class KubeTarget:
     def accept(self, before: Plan, after: Plan) -> None:
         """What pods can ask for and some node offers, and what can be scaled; see `archlab.targets.base.Target`."""
         check(after)
-        scaling.check(before, after, measures_cpu=lambda: self._exists(scaling.METRICS))
+        tenants.check(after)
+        tenants.check_members(after)
+        scaling.check(before, after, measures_cpu=lambda: self._api.exists(scaling.METRICS))
         if new := added(before, after):
             check_offered(new, self._nodes(), after.scenario)
 
     def apply(self, plan: Plan, progress: Progress) -> None:
         """Converge to the plan; see `archlab.targets.base.Target`.
 
-        Pods first, the gateway's routes when they are ready: no route leads where nobody answers.
+        Pods first, the gateway's routes when they are ready: no route leads where nobody answers. Servers that the plan
+        has no longer stay until then.
         """
-        self._namespace()
-        self._keys()
+        tenants.check_members(plan)
+        self._namespaces.make(plan)
         files = {**desired_files(self.folder), GATEWAY_PLAN: self._gateway_plan(plan)}
         for unit, asked in requests(plan).items():
             what = ", ".join(f"{count} {name}" for name, count in asked.items())
             progress("devices", f"each of {plan.unit(unit).replicas} pods of {unit} asks for {what}")
         progress("start", f"helm release {self._release.name} in namespace {self.place.namespace}")
-        chart, own = data_root("helm") / "archlab", self.folder.root / OWN_VALUES
-        self._release.upgrade(chart, values(plan, self.place, files), more=own)
-        Rollout(self._api, self._release.name, progress).wait()
+        wanted = values(plan, self.place, files, own_values(self.folder))
+        leaving = self._leaving(wanted)
+        self._upgrade(merge(wanted, leaving))
+        least = {unit.name: unit.replicas for unit in plan.units if unit.autoscaling}
+        Rollout(self._api, self._release.name, progress, self._namespaces.of(plan), least).wait()
         self._locate()
-        self._confirm(progress)
+        confirm(self.endpoints().gateway, progress)
         self.share()
         self.route(plan)
+        if leaving:
+            progress("stop", ", ".join(leaving["units"]))
+            self._upgrade(wanted)
+        self._namespaces.prune(plan)
 
     def route(self, plan: Plan) -> None:
         """Hand only the plan's routes to the gateways; see `archlab.targets.base.Target`."""
@@ -106,21 +105,27 @@ class KubeTarget:
                     "See: archlab logs gateway",
                     unit="gateway",
                 )
-            time.sleep(_PAUSE_S)
+            time.sleep(PAUSE_S)
 
     def share(self) -> None:
         """Hand what the lab's folder says to control; see `archlab.targets.base.Target`."""
         self._hand_over(desired_files(self.folder))
 
+    def bound(self, plan: Plan) -> None:
+        """The ResourceQuotas of teams, with the release that they are part of; see `archlab.targets.base.Target`."""
+        files = {**desired_files(self.folder), GATEWAY_PLAN: self._gateway_plan(plan)}
+        self._upgrade(values(plan, self.place, files, own_values(self.folder)))
+
     def destroy(self) -> None:
-        """Take release and jobs away; volumes and keys stay; see `archlab.targets.base.Target`."""
-        try:
-            self._api.get(f"/api/v1/namespaces/{self.place.namespace}")
-        except NotFoundError:
-            return
-        self._runner.clear()
-        self._release.uninstall()
-        self._until(lambda: not self._pods(), f"pods in namespace {self.place.namespace} do not stop")
+        """Take release, jobs and teams' namespaces away; volumes and keys stay; see `archlab.targets.base.Target`."""
+        there = self._namespaces.is_own()
+        if there:
+            self._runner.clear()
+            self._release.uninstall()
+        leaving = self._namespaces.delete_teams()
+        if there:
+            self._until(lambda: not self._own_pods(), f"pods in namespace {self.place.namespace} do not stop")
+        self._namespaces.await_gone(leaving)
         (self.folder.root / ADDRESS).unlink(missing_ok=True)
 
     def withdraw(self, replica: str) -> None:
@@ -129,31 +134,46 @@ class KubeTarget:
         pods = self._named(unit, int(index)) if index.isdigit() else []
         if not pods:
             raise TargetError(f"There is no replica {replica} to take away.", unit=replica)
-        name = str(pods[0]["metadata"]["name"])
+        name, there = str(pods[0]["metadata"]["name"]), str(pods[0]["metadata"]["namespace"])
         first = {"metadata": {"annotations": {"controller.kubernetes.io/pod-deletion-cost": "-1000"}}}
-        self._api.patch(self._api.inside("pods", name), first)
-        path = self._api.inside("deployments", unit, group=APPS)
+        self._api.patch(self._api.inside("pods", name, namespace=there), first)
+        path = self._api.inside("deployments", unit, group=APPS, namespace=there)
         left = int(self._api.get(path)["spec"].get("replicas", 1)) - 1
         self._api.patch(path, {"spec": {"replicas": left}})
         self._until(lambda: all(p["metadata"]["name"] != name for p in self._pods()), f"{name} does not stop")
 
+    def regions(self, plan: Plan) -> RegionPair:
+        """There are none; see `archlab.targets.base.Target`."""
+        raise UserError(f"Lab {self.folder.name} is on a cluster: labs in two regions run on this machine only.")
+
     def purge(self) -> None:
-        """Delete the namespace and with it everything that the lab has in the cluster."""
-        path = f"/api/v1/namespaces/{self.place.namespace}"
-        self._api.delete(path)
-        self._until(lambda: not self._exists(path), f"namespace {self.place.namespace} does not go away")
+        """Delete the namespaces and with them everything that the lab has in the cluster, its volumes too.
+
+        A namespace that the lab was refused, because it is another's, stays as it is.
+        """
+        teams, own = self._namespaces.delete_teams(), self._namespaces.delete_own()
+        self._namespaces.await_gone([*teams, *own])
+        if not own:
+            return
+        self._until(
+            lambda: not self._deletable_volumes(),
+            f"volumes of namespace {self.place.namespace} are not deleted",
+            see="kubectl get persistentvolumes",
+        )
 
     def keep_start(self) -> None:
         """Keep the present state as the one that a reset returns to; see `archlab.targets.base.Target`."""
         self.run(Job(name="keep-start", module="archlab.targets.snapshot", args=("save",)), _ignore)
 
     def check_return(self) -> None:
-        """Not an external database; see `archlab.targets.base.Target`."""
-        if own_values(self.folder).get("registry", {}).get("database", {}).get("secret"):
-            raise LabStateError(
-                f"The registry of lab {self.folder.name} is in a database of yours, of which no copy was kept.",
-                "Empty the database and make the lab anew: archlab down --purge, archlab up",
-            )
+        """Neither an external database nor a bucket; see `archlab.targets.base.Target`."""
+        own = own_values(self.folder)
+        for name, what in (("database", "database"), ("artifacts", "bucket")):
+            if chosen(own, "registry", name).get("secret"):
+                raise LabStateError(
+                    f"The registry of lab {self.folder.name} is in a {what} of yours, of which no copy was kept.",
+                    f"Empty the {what} and make the lab anew: archlab down --purge, archlab up",
+                )
 
     def return_to_start(self) -> None:
         """Put that state back; see `archlab.targets.base.Target`."""
@@ -161,11 +181,9 @@ class KubeTarget:
 
     def observe(self) -> Observation:
         """Every pod as it is right now."""
-        try:
-            plan = Plan.model_validate_json((self.folder.root / "plan.json").read_bytes())
-        except OSError:
-            plan = None
-        found = observation(plan, self._pods(), self._metrics())
+        plan, pods = self._plan(), self._pods()
+        deployments = self._items("deployments", group=APPS)
+        found = observation(plan, pods, self._metrics(), deployments, home=self.place.namespace)
         return found.model_copy(update={"scaling": self._scaling(plan)}) if plan else found
 
     def endpoints(self) -> Endpoints:
@@ -185,8 +203,7 @@ class KubeTarget:
 
     def run(self, job: Job, on_event: OnEvent) -> JobResult:
         """Run a job to its end; see `archlab.targets.base.Target`."""
-        self._namespace()
-        self._keys()
+        self._namespaces.make_own()
         return self._runner.run(job, on_event)
 
     def interrupt(self) -> None:
@@ -222,30 +239,27 @@ class KubeTarget:
             outside = ""
         return Runner(self._api, self.place, self.folder, outside)
 
-    def _namespace(self) -> None:
-        name = self.place.namespace
-        labels = {
-            "app.kubernetes.io/part-of": "archlab",
-            "app.kubernetes.io/managed-by": "archlab",
-            "archlab.dev/lab": self.folder.name,
-            "archlab.dev/team": "platform",
-            **SECURITY,
-        }
-        body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
-        self._api.apply(f"/api/v1/namespaces/{name}", body)
+    @cached_property
+    def _namespaces(self) -> Namespaces:
+        return Namespaces(self._api, self.place.namespace, self.folder)
 
-    def _keys(self) -> None:
-        """The lab's keys and the pods' token as a Secret; never in helm's values."""
-        token = identity.mint(self.folder, REPLICA, lifetime_s=REPLICA_LIFETIME_S)
-        data = {name: (self.folder.keys / name).read_bytes() for name in KEYS} | {"replica.token": token.encode()}
-        body = {
-            "apiVersion": "v1",
-            "kind": "Secret",
-            "metadata": {"name": KEYS_SECRET, "labels": {"archlab.dev/lab": self.folder.name}},
-            "type": "Opaque",
-            "data": {name: base64.b64encode(content).decode() for name, content in data.items()},
-        }
-        self._api.apply(self._api.inside("secrets", KEYS_SECRET), body)
+    def _plan(self) -> Plan | None:
+        """The plan last applied."""
+        try:
+            return Plan.model_validate_json(self.folder.plan.read_bytes())
+        except OSError:
+            return None
+
+    def _upgrade(self, wanted: dict[str, Any]) -> None:
+        self._release.upgrade(data_root("helm") / "archlab", wanted, more=self.folder.root / OWN_VALUES)
+
+    def _leaving(self, wanted: Mapping[str, Any]) -> dict[str, Any]:
+        """Values of servers that run and are not wanted any longer, with the teams that they belong to."""
+        held = self._release.values()
+        units = {name: unit for name, unit in chosen(held, "units").items() if name not in wanted["units"]}
+        teams = {unit.get("team") for unit in units.values()}
+        kept = {name: team for name, team in chosen(held, "teams").items() if name in teams}
+        return {"units": units, "teams": {**kept, **chosen(wanted, "teams")}} if units else {}
 
     def _gateway_plan(self, plan: Plan) -> str:
         return plan.model_dump_json(indent=1)
@@ -265,31 +279,6 @@ class KubeTarget:
         addresses = [a for node in nodes for a in node["status"].get("addresses", ())]
         host = next((a["address"] for a in addresses if a["type"] == "InternalIP"), "127.0.0.1")
         write_atomic(self.folder.root / ADDRESS, f"http://{host}:{port}\n")
-
-    def _confirm(self, progress: Progress) -> None:
-        """Wait until control answers through the gateway.
-
-        Raises:
-            TargetError: nothing answers where the gateway should be.
-        """
-        url = self.endpoints().gateway
-        deadline, said = time.monotonic() + ANSWER_S, ""
-        while time.monotonic() < deadline:
-            try:
-                with urllib.request.urlopen(f"{url}/healthz", timeout=3) as answer:  # noqa: S310
-                    answer.read()
-            except (urllib.error.URLError, HTTPException, OSError) as error:
-                said = str(getattr(error, "reason", error))
-                time.sleep(_PAUSE_S)
-            else:
-                progress("start", f"all pods answer behind {url}")
-                return
-        raise TargetError(
-            f"All pods are ready, but nothing answers at {url} ({said}).",
-            "A node's address may be out of reach: map a node port to this machine (kind: extraPortMappings), and say "
-            "so: archlab up --gateway http://127.0.0.1:PORT",
-            unit="gateway",
-        )
 
     def _behind(self) -> list[str] | None:
         """Gateways that don't have the newest plan in force; None when none has asked yet.
@@ -313,26 +302,7 @@ class KubeTarget:
         self._control("POST", "/desired", {"files": files})
 
     def _control(self, method: str, path: str, body: Any = None) -> Any:
-        """Ask control through the gateway, as the platform."""
-        import json
-
-        token = identity.mint(self.folder, identity.PLATFORM)
-        url = f"{self.endpoints().gateway}/control{path}"
-        data = None if body is None else json.dumps(body).encode()
-        headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
-        request = urllib.request.Request(url, data=data, headers=headers, method=method)  # noqa: S310
-        try:
-            with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
-                return json.loads(answer.read())
-        except urllib.error.HTTPError as error:
-            kind = RefusedError if error.code == 403 else UnavailableError
-            raise kind(
-                f"Control answers {error.code} to {path}: {error.read().decode(errors='replace')[:300]}"
-            ) from None
-        except (urllib.error.URLError, HTTPException, OSError) as error:
-            raise UnavailableError(
-                f"Control does not answer at {url} ({getattr(error, 'reason', error)}).", "See: archlab status"
-            ) from None
+        return ask_control(self.folder, self.endpoints().gateway, method, path, body)
 
     def _nodes(self) -> list[Object] | None:
         """None for a user who may not look at them."""
@@ -341,13 +311,21 @@ class KubeTarget:
         except RefusedError:
             return None
 
-    def _pods(self) -> list[Object]:
+    def _items(self, kind: str, *, group: str = "", **query: str) -> list[Object]:
+        """Of all namespaces of the lab."""
+        paths = (self._api.inside(kind, group=group, namespace=name) for name in self._namespaces.of(self._plan()))
+        return [item for path in paths for item in self._api.items(path, **query)]
+
+    def _own_pods(self) -> list[Object]:
         return self._api.items(self._api.inside("pods"))
+
+    def _pods(self) -> list[Object]:
+        return self._items("pods")
 
     def _metrics(self) -> list[Object]:
         """What metrics-server measured; nothing where a cluster has none."""
         try:
-            return self._api.items(self._api.inside("pods", group="metrics.k8s.io/v1beta1"))
+            return self._items("pods", group="metrics.k8s.io/v1beta1")
         except ArchlabError:
             return []
 
@@ -356,8 +334,8 @@ class KubeTarget:
         wanted = {unit.autoscaling.signal for unit in plan.units if unit.autoscaling}
         found: list[Scaling] = []
         if Signal.CPU in wanted:
-            hpas = self._api.items(self._api.inside("horizontalpodautoscalers", group=scaling.GROUP))
-            events = self._api.items(self._api.inside("events"), fieldSelector=scaling.EVENTS)
+            hpas = self._items("horizontalpodautoscalers", group=scaling.GROUP)
+            events = self._items("events", fieldSelector=scaling.EVENTS)
             found += scaling.autoscalers(plan, hpas, events)
         if Signal.CONCURRENCY in wanted:
             with contextlib.suppress(UnavailableError):
@@ -378,27 +356,29 @@ class KubeTarget:
     def _read(self, pods: list[Object], lines: int, *, follow: bool) -> Iterator[str]:
         """Several pods one after the other; one is followed."""
         for pod in pods:
-            name = pod["metadata"]["name"]
+            name, there = pod["metadata"]["name"], pod["metadata"]["namespace"]
             main = pod["metadata"].get("annotations", {}).get("kubectl.kubernetes.io/default-container")
             query = {"tailLines": str(lines), "follow": "true" if follow and len(pods) == 1 else "false"}
             mark = f"{name}: " if len(pods) > 1 else ""
-            path = self._api.inside("pods", name) + "/log"
+            path = self._api.inside("pods", name, namespace=there) + "/log"
             wanted = {**query, "container": main} if main else query
             yield from (mark + line for line in self._api.lines(path, **wanted))
 
-    def _exists(self, path: str) -> bool:
+    def _deletable_volumes(self) -> list[str]:
+        """Volumes that the cluster deletes once their namespace is gone; none without the right to see them."""
         try:
-            self._api.get(path)
-        except NotFoundError:
-            return False
-        return True
+            volumes = self._api.items("/api/v1/persistentvolumes")
+        except RefusedError:
+            return []
+        return [
+            volume["metadata"]["name"]
+            for volume in volumes
+            if volume["spec"].get("claimRef", {}).get("namespace") == self.place.namespace
+            and volume["spec"].get("persistentVolumeReclaimPolicy") == "Delete"
+        ]
 
-    def _until(self, condition: Any, failure: str) -> None:
-        deadline = time.monotonic() + GONE_S
-        while not condition():
-            if time.monotonic() > deadline:
-                raise TargetError(f"After {GONE_S:g} s {failure}.", f"See: kubectl get all -n {self.place.namespace}")
-            time.sleep(_PAUSE_S)
+    def _until(self, condition: Callable[[], bool], failure: str, see: str = "") -> None:
+        until(condition, failure, see or f"kubectl get all -n {self.place.namespace}")
 
 
 def _ignore(_event: dict[str, Any]) -> None:

@@ -7,13 +7,14 @@ import pytest
 from archlab.grading.proof import recording
 from archlab.grading.proof.recasting import recast
 from archlab.plan.loading import load_scenario, scenario_folder
-from archlab.registry.evidence import APPROVED_EVIDENCE
+from archlab.plan.resolve import resolve
+from archlab.registry.evidence import APPROVED_EVIDENCE, BOM_SHA256
 from archlab.registry.facts import still_approved
 from archlab.spec.grading import VersionFacts
 
 FOLDER = scenario_folder("approval-gates")
-OWN = ("archlab.sha256", "archlab.onnx_sha256", "archlab.device_support", APPROVED_EVIDENCE)
-"""What differs between two labs of one seed too: run, and so what was approved."""
+OWN = ("archlab.sha256", "archlab.onnx_sha256", "archlab.device_support", BOM_SHA256, APPROVED_EVIDENCE)
+"""What differs between two labs of one seed too: the run's file, its bill of materials, and so what was approved."""
 
 
 def _claims(facts: VersionFacts) -> dict[str, object]:
@@ -28,7 +29,7 @@ def test_one_recorded_lab_recast_agrees_with_every_other() -> None:
     assert len(takes) > 1
     for one in takes:
         for other in takes:
-            found = recast(one.start, declared, other.seed)
+            found = recast(one.start, *resolve(declared, other.seed))
             assert [v.model for v in found.versions] == [v.model for v in other.start.versions]
             for mine, theirs in zip(found.versions, other.start.versions, strict=True):
                 assert _claims(mine) == _claims(theirs)
@@ -37,7 +38,7 @@ def test_one_recorded_lab_recast_agrees_with_every_other() -> None:
 def test_its_own_seed_changes_nothing() -> None:
     for take in recording.load(FOLDER):
         declared = load_scenario(FOLDER / "scenario.yaml")
-        assert recast(take.start, declared, take.seed).versions == take.start.versions
+        assert recast(take.start, *resolve(declared, take.seed)).versions == take.start.versions
 
 
 def test_an_approval_that_was_void_stays_void_and_the_others_good() -> None:
@@ -52,7 +53,7 @@ def test_an_approval_that_was_void_stays_void_and_the_others_good() -> None:
 @pytest.mark.parametrize("seed", [1, 2, 3, 4])
 def test_claims_of_any_seed_are_what_it_declares(seed: int) -> None:
     declared = load_scenario(FOLDER / "scenario.yaml")
-    found = recast(recording.load(FOLDER)[0].start, declared, seed)
+    found = recast(recording.load(FOLDER)[0].start, *resolve(declared, seed))
     for candidate in found.scenario.candidates:
         facts = next(v for v in found.versions if v.tags.get("archlab.candidate") == candidate.name)
         assert facts.approved_by == candidate.approved_by

@@ -115,6 +115,37 @@ def test_a_rollout_is_over_when_only_new_pods_are_left_and_ready(status: dict[st
     assert is_rolled_out(deployment(**status)) is expected
 
 
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [
+        ({"updatedReplicas": 5, "readyReplicas": 5, "availableReplicas": 5, "replicas": 5}, True),
+        ({"updatedReplicas": 5, "readyReplicas": 2, "availableReplicas": 2, "replicas": 5}, True),
+        ({"updatedReplicas": 2, "readyReplicas": 1, "availableReplicas": 1, "replicas": 2}, False),
+        ({"updatedReplicas": 2, "readyReplicas": 3, "availableReplicas": 3, "replicas": 3}, False),
+        ({}, False),
+    ],
+)
+def test_of_what_follows_load_the_least_is_enough_though_a_quota_refuses_more(
+    status: dict[str, int], expected: bool
+) -> None:
+    wanted = deployment(**status)
+    wanted["spec"]["replicas"] = 8
+    assert is_rolled_out(wanted, least=2) is expected
+
+
+def test_what_a_quota_refuses_names_the_command_that_shows_it_and_where_a_pod_is_is_known() -> None:
+    denied = {"type": "ReplicaFailure", "status": "True", "message": "pods is forbidden: exceeded quota: team"}
+    found = deployment_trouble(deployment(conditions=[denied]))
+    assert found is not None
+    assert "archlab quota" in found.remedy
+    leaving = pod()
+    leaving["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+    assert troubles([deployment(conditions=[denied])], [leaving]) == [], "what it holds is free soon"
+    failing = pod(containerStatuses=[container("ErrImagePull")])
+    failing["metadata"]["namespace"] = "lab-revenue"
+    assert [trouble.namespace for trouble in troubles([], [failing])] == ["lab-revenue"]
+
+
 def test_a_rollout_that_the_controller_has_not_seen_is_not_over() -> None:
     counts = {"updatedReplicas": 2, "readyReplicas": 2, "availableReplicas": 2, "replicas": 2}
     assert not is_rolled_out(deployment(**{**counts, "observedGeneration": 2}))

@@ -52,6 +52,42 @@ def test_what_a_pod_holds_is_shown() -> None:
     assert found[1].detail == "online-a on node-1 with 1 nvidia.com/gpu"
 
 
+def test_a_pod_of_a_teams_is_shown_with_its_namespace() -> None:
+    pods = [pod("online-a", "online"), pod("online-b", "online", created="2026-01-02T00:00:00Z")]
+    pods[0]["metadata"]["namespace"], pods[1]["metadata"]["namespace"] = "lab", "lab-ops"
+    _, *found = observation(PLAN, pods, [], home="lab").replicas
+    assert [r.detail for r in found] == ["online-a on node-1", "lab-ops/online-b on node-1"]
+
+
+def test_pods_that_a_quota_refuses_are_there_as_missing_ones_with_the_reason() -> None:
+    denied = {"type": "ReplicaFailure", "status": "True", "message": "exceeded quota: team, limited: pods=5"}
+    deployment = {
+        "metadata": {"name": "online", "labels": {"archlab.dev/unit": "online"}},
+        "spec": {"replicas": 3},
+        "status": {"conditions": [denied]},
+    }
+    _, *found = observation(PLAN, [pod("online-a", "online")], [], [deployment]).replicas
+    assert [r.state for r in found] == [ReplicaState.READY, ReplicaState.STOPPED, ReplicaState.STOPPED]
+    assert {r.detail for r in found[1:]} == {"gets no pod: exceeded quota: team, limited: pods=5"}
+
+
+def test_a_rollout_that_a_quota_stops_is_told_though_no_pod_is_missing() -> None:
+    denied = {"type": "ReplicaFailure", "status": "True", "message": "exceeded quota: team, limited: pods=2"}
+    deployment = {
+        "metadata": {"name": "online", "labels": {"archlab.dev/unit": "online"}},
+        "spec": {"replicas": 2},
+        "status": {"conditions": [denied]},
+    }
+    old = [pod("online-a", "online"), pod("online-b", "online")]
+    _, *found = observation(PLAN, old, [], [deployment]).replicas
+    assert [(r.index, r.state) for r in found] == [
+        (0, ReplicaState.READY),
+        (1, ReplicaState.READY),
+        (2, ReplicaState.STOPPED),
+    ]
+    assert found[2].detail == "gets no pod: exceeded quota: team, limited: pods=2"
+
+
 def test_jobs_are_no_replicas_and_other_units_are_shown() -> None:
     found = observation(PLAN, [pod("job-train-x", "job-train"), pod("opa-1", "opa")], []).replicas
     assert [r.unit for r in found] == ["control", "online", "online", "opa"]

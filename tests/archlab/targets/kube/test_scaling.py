@@ -16,7 +16,8 @@ from archlab.settings import scenarios_root
 from archlab.spec.autoscaling import Autoscaling, Signal
 from archlab.spec.devices import Gain
 from archlab.spec.plan import Plan
-from archlab.spec.scenario import ModelOverride, Overrides
+from archlab.spec.scenario import ModelOverride, Overrides, TeamOverride
+from archlab.spec.tenancy import Isolation
 from archlab.targets.kube.scaling import autoscalers, check
 
 CPU = Autoscaling(signal=Signal.CPU, target_milli=300, max_replicas=4)
@@ -73,6 +74,30 @@ def test_pods_with_devices_are_not_scaled() -> None:
     held = ModelOverride(device="1g.5gb", replicas=1)
     with pytest.raises(UserError, match="Pods of online hold devices"):
         check(planned(CPU), planned(CPU, **{"arrival-delay": held}), lambda: True)
+
+
+def in_own_pool(scaled: Autoscaling, memory_mib: int) -> Plan:
+    """Revenue in servers of its own, of which its quota pays one for each 64 MiB."""
+    scenario = resolve(load_scenario(scenarios_root() / "five_teams" / "scenario.yaml"), 1)[0]
+    own = TeamOverride(isolation=Isolation.POOL, memory_bytes=memory_mib << 20)
+    return layout("lab", scenario, 1, Overrides(teams={"revenue": own}, autoscale={"revenue": scaled}))
+
+
+def test_a_pool_that_its_quota_never_lets_grow_is_not_scaled() -> None:
+    plan = in_own_pool(CPU, 128)
+    with pytest.raises(UserError, match="quota of team revenue lets it have no more") as refused:
+        check(planned(), plan, lambda: True)
+    assert "archlab quota set revenue memory MIB" in refused.value.remedy
+    check(planned(), in_own_pool(CPU, 192), lambda: True)
+
+
+def test_an_autoscaler_that_the_quota_bounds_says_who_can_raise_it() -> None:
+    hpa = {**HPA, "metadata": {"name": "revenue"}, "spec": {**HPA["spec"], "maxReplicas": 3}}
+    (found,) = autoscalers(in_own_pool(CPU, 192), [hpa], [])
+    assert found.said.startswith("the desired replica count is more than allowed; the quota of team revenue")
+    assert found.said.endswith("lets it have 3, an operator can raise it: archlab quota set revenue memory MIB")
+    (free,) = autoscalers(in_own_pool(CPU, 512), [hpa], [])
+    assert free.said == "the desired replica count is more than allowed"
 
 
 def test_an_autoscaler_says_value_bounds_and_reasons() -> None:

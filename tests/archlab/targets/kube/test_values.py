@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from archlab import __version__
+from archlab.errors import UserError
 from archlab.plan.layout import layout
 from archlab.plan.loading import load_scenario, scenario_folder, scenario_names
 from archlab.plan.resolve import resolve
@@ -15,7 +16,8 @@ from archlab.settings import LabFolder, data_root, scenarios_root
 from archlab.spec.autoscaling import Autoscaling, Signal
 from archlab.spec.lab import KubePlace
 from archlab.spec.plan import Plan
-from archlab.spec.scenario import ModelOverride, Overrides
+from archlab.spec.scenario import ModelOverride, Overrides, TeamOverride
+from archlab.spec.tenancy import Isolation
 from archlab.targets.kube.values import desired_files, values
 
 PLACE = KubePlace(
@@ -26,23 +28,53 @@ PLACE = KubePlace(
 )
 
 
+DECLARED = {name: load_scenario(scenario_folder(name) / "scenario.yaml") for name in scenario_names()}
+ON_CLUSTERS = [name for name, s in DECLARED.items() if not s.tampering and not s.regions]
+"""Scenarios whose records were changed by hand, or that have two regions, can only be labs on this machine."""
+
+
 def _plan(overrides: Overrides | None = None) -> Plan:
     scenario = load_scenario(scenarios_root() / "ten_models" / "scenario.yaml")
     return layout("ten-models", resolve(scenario, 1)[0], 1, overrides or Overrides())
 
 
-def test_the_charts_example_is_what_the_plan_gives() -> None:
-    text = (data_root("helm") / "archlab" / "ci" / "ten-models-values.yaml").read_text()
-    assert yaml.safe_load(text) == values(_plan(), PLACE, {})
+@pytest.mark.parametrize("name", ON_CLUSTERS)
+def test_the_charts_examples_are_what_the_plans_give(name: str) -> None:
+    text = (data_root("helm") / "archlab" / "ci" / f"{name}-values.yaml").read_text()
+    plan = layout(name, resolve(load_scenario(scenario_folder(name) / "scenario.yaml"), 1)[0], 1, Overrides())
+    assert yaml.safe_load(text) == values(plan, PLACE, {})
 
 
-@pytest.mark.parametrize("name", scenario_names())
+def test_the_example_of_teams_apart_is_what_their_pools_give() -> None:
+    text = (data_root("helm") / "archlab" / "ci" / "five-teams-apart-values.yaml").read_text()
+    scenario = resolve(load_scenario(scenario_folder("five-teams") / "scenario.yaml"), 1)[0]
+    apart = {name: TeamOverride(isolation=Isolation.POOL) for name in ("operations", "revenue")}
+    assert yaml.safe_load(text) == values(layout("five-teams", scenario, 1, Overrides(teams=apart)), PLACE, {})
+
+
+def test_what_the_learner_gives_servers_changes_the_quotas_of_teams() -> None:
+    scenario = resolve(load_scenario(scenario_folder("five-teams") / "scenario.yaml"), 1)[0]
+    plan = layout("five-teams", scenario, 1, Overrides())
+    own = {"servers": {"resources": {"requests": {"memory": "480Mi"}}}}
+    hard = values(plan, PLACE, {}, own)["teams"]["revenue"]["quota"]
+    assert (hard["requests.memory"], hard["requests.cpu"]) == (f"{5 * 512}Mi", "300m")
+
+
+@pytest.mark.parametrize("name", [name for name, s in DECLARED.items() if not s.regions])
 def test_every_scenario_has_a_unit_per_pool_and_serves_each_model_from_one(name: str) -> None:
     scenario = resolve(load_scenario(scenario_folder(name) / "scenario.yaml"), 1)[0]
     plan = layout(name, scenario, 1, Overrides())
     made = values(plan, PLACE, {})
     assert {pool.name for pool in scenario.pools} <= set(made["units"])
     assert {route.model for route in plan.routes} == {model.name for model in scenario.models}
+
+
+@pytest.mark.parametrize("name", [name for name, s in DECLARED.items() if s.regions])
+def test_two_regions_are_refused_with_the_reason_and_the_way_out(name: str) -> None:
+    plan = layout(name, resolve(DECLARED[name], 1)[0], 1, Overrides())
+    with pytest.raises(UserError, match="two regions") as refused:
+        values(plan, PLACE, {})
+    assert f"archlab up {name}" in refused.value.remedy
 
 
 def test_what_the_learner_sets_is_in_the_values() -> None:
@@ -59,6 +91,18 @@ def test_pools_that_follow_load_say_who_scales_them() -> None:
     assert made["online"]["autoscaling"] == {**bounds, **by_hpa}
     assert made["bento"]["autoscaling"] == {"enabled": True, "minReplicas": 1, "maxReplicas": 3, "by": "control"}
     assert "autoscaling" not in made["lookup"]
+
+
+@pytest.mark.parametrize(("memory_mib", "most"), [(1024, 6), (256, 4), (64, 2)])
+def test_no_scaler_takes_what_a_teams_quota_keeps_for_rollouts(memory_mib: int, most: int) -> None:
+    """64 MiB a server; the quota of the cluster is one pod more."""
+    scenario = resolve(load_scenario(scenario_folder("five-teams") / "scenario.yaml"), 1)[0]
+    cpu = Autoscaling(signal=Signal.CPU, target_milli=250, max_replicas=6)
+    own = TeamOverride(isolation=Isolation.POOL, memory_bytes=memory_mib << 20)
+    plan = layout("five-teams", scenario, 1, Overrides(teams={"revenue": own}, autoscale={"revenue": cpu}))
+    made = values(plan, PLACE, {})
+    assert made["units"]["revenue"]["autoscaling"]["maxReplicas"] == most
+    assert int(made["teams"]["revenue"]["quota"]["pods"]) == memory_mib // 64 + 1
 
 
 def test_a_fixed_node_port_and_an_image_of_a_registry_with_a_port() -> None:

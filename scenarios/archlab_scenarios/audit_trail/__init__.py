@@ -1,0 +1,1 @@
+"""An audit of records that somebody has changed."""

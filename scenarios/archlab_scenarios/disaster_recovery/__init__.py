@@ -1,0 +1,1 @@
+"""Disaster recovery: two regions, and drills on them."""
