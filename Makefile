@@ -45,6 +45,7 @@ test-kube: setup ## Tests on the Kubernetes cluster that KUBECONFIG names; they 
 	$(BIN)/pytest -q tests/kube/cluster --durations 5
 	$(BIN)/pytest -q tests/kube/lab --durations 12
 	$(BIN)/pytest -q tests/kube/teams --durations 12
+	$(BIN)/pytest -q tests/kube/drills --durations 8
 
 test-scenarios: setup ## Prove on live labs that every scenario's questions hold, and that the authors' guide does; takes half an hour
 	$(BIN)/pytest -q tests/scenarios --durations 5
@@ -71,7 +72,7 @@ image: setup ## Build the images of labs on a cluster (docker or podman)
 lock: ## Resolve requirements.lock anew, and with its versions what goes into the images
 	uv pip compile pyproject.toml --extra dev --extra kube --extra recovery --extra stores --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' -o requirements.lock
-	for image in 'platform:pyproject.toml --extra stores' serving:images/serving.in; do \
+	for image in 'platform:pyproject.toml --extra recovery --extra stores' serving:images/serving.in; do \
 	  uv pip compile $${image#*:} --constraint requirements.lock --universal --python-version 3.11 --generate-hashes \
 	    --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' -o images/$${image%%:*}.lock; \
 	done

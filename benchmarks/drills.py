@@ -21,7 +21,8 @@ from archlab.drills.failover import failover, restore_standby
 from archlab.drills.measure import IN_A_ROW, acknowledgements, measure
 from archlab.drills.probe import acknowledged_present, read_ledger
 from archlab.drills.run import run
-from archlab.drills.testbed import Testbed, wait
+from archlab.drills.testbed import Testbed
+from archlab.drills.waiting import wait
 from archlab.lab.lock import exclusive
 from archlab.settings import LabFolder
 from archlab.spec.drill import DrillReport, Event, Kind, Posture, Replication
@@ -62,7 +63,7 @@ def kills(testbed: Testbed, ledger: Path, count: int, seed: int) -> Iterator[Kil
         lost = testbed.regions[testbed.primary]
         fault = testbed.note(f"{lost.name} is killed")
         testbed.shape(testbed.usual.model_copy(update={"cut": True}), drop=True)
-        testbed.kill(lost)
+        lost.kill()
         failover(testbed, accept_data_loss=True)
         wait(testbed.answers, "writes through the gateway", lambda: ())
         yield _compared(testbed, ledger, lost.name, fault)

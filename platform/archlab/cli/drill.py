@@ -24,6 +24,7 @@ from archlab.spec.drill_kinds import (
 if TYPE_CHECKING:
     from archlab.spec.drill import DrillReport, Surprise
 
+NAMESPACE = "archlab-drill"
 COLOURS = {Verdict.GREEN: "green", Verdict.RED: "red", Verdict.VOID: "yellow"}
 
 HtmlOption = Annotated[
@@ -44,8 +45,9 @@ def register(app: typer.Typer) -> None:
 
 
 def list_drills(as_json: JsonOption = False) -> None:
-    """The drills, what each asks for, and how it ended last."""
+    """The drills, what each asks for, where it runs, and how it ended last."""
     from archlab.drills import experiments, records
+    from archlab.drills.run import runs_on_cluster
 
     last = {r.drill: (name, r) for name, r in records.all_reports().items()}
     drills = [experiments.load(name) for name in experiments.names()]
@@ -56,6 +58,7 @@ def list_drills(as_json: JsonOption = False) -> None:
                     "drill": d.name,
                     "title": d.title,
                     "description": d.description,
+                    "targets": ["local", "kube"] if runs_on_cluster(d) else ["local"],
                     "objectives": {k: v.model_dump(mode="json") for k, v in d.objectives.items()},
                     "last": last[d.name][0] if d.name in last else None,
                     "verdict": last[d.name][1].verdict if d.name in last else None,
@@ -64,8 +67,14 @@ def list_drills(as_json: JsonOption = False) -> None:
             ]
         )
         return
-    rows = [(d.name, d.description, _last(last[d.name][1]) if d.name in last else "") for d in drills]
-    console.print(table("Drills", ("drill", "what happens", "last run"), rows, wrap=("what happens",)))
+    rows = [
+        (
+            *(d.name, d.description, "local, kube" if runs_on_cluster(d) else "local"),
+            _last(last[d.name][1]) if d.name in last else "",
+        )
+        for d in drills
+    ]
+    console.print(table("Drills", ("drill", "what happens", "target", "last run"), rows, wrap=("what happens",)))
 
 
 DrillArgument = Annotated[str | None, typer.Argument(help="One of: archlab drill list")]
@@ -101,6 +110,17 @@ WithinOption = Annotated[
 RtoOption = Annotated[
     float | None, typer.Option(min=0.1, help="What your plan promises, in seconds; instead of the drill's own.")
 ]
+TargetOption = Annotated[
+    str, typer.Option("--target", help="Where the regions are: local (processes here) or kube (pods of a cluster).")
+]
+ContextOption = Annotated[str, typer.Option(help="kube: context of the kubeconfig; its current one by default.")]
+NamespaceOption = Annotated[
+    str, typer.Option(help="kube: namespace of the gateway; the regions' are called <namespace>-east and -west.")
+]
+GatewayOption = Annotated[
+    str, typer.Option(help="kube: where the gateway is reached, if a node's address is not: http://127.0.0.1:PORT")
+]
+PortOption = Annotated[int, typer.Option(min=0, max=65_535, help="kube: the gateway's node port; 0: any that is free.")]
 RpoOption = Annotated[float | None, typer.Option(min=0, help="The same for lost writes, in seconds.")]
 
 
@@ -121,11 +141,17 @@ def run(
     within: WithinOption = WITHIN_S,
     rto: RtoOption = None,
     rpo: RpoOption = None,
+    target: TargetOption = "local",
+    context: ContextOption = "",
+    namespace: NamespaceOption = NAMESPACE,
+    gateway: GatewayOption = "",
+    port: PortOption = 0,
     as_json: JsonOption = False,
 ) -> None:
     """Run a drill on two regions made for it. Exit code 1 when it is not green."""
     from archlab.cli.progress import Steps
     from archlab.drills.run import run as carry_out
+    from archlab.lab.placing import place
     from archlab.spec.drill import Objectives, Posture
 
     if (drill is None) == (surprise is None):
@@ -144,9 +170,11 @@ def run(
         backups_kept=keep_backups,
         patience_s=patience,
     )
-    drawn = _drawn(surprise, within) if surprise is not None else None
+    kube = place(None, namespace, target, context=context, gateway=gateway, node_port=port)
+    drawn = _drawn(surprise, within, on_cluster=kube is not None) if surprise is not None else None
     with Steps(f"Drill {drill or 'surprise'}") as steps:
-        folder, found = carry_out(drill, posture, steps, surprise=drawn, objectives=Objectives(rto_s=rto, rpo_s=rpo))
+        wanted = Objectives(rto_s=rto, rpo_s=rpo)
+        folder, found = carry_out(drill, posture, steps, surprise=drawn, objectives=wanted, place=kube)
     if as_json:
         emit_json({"id": folder.name, **found.model_dump(mode="json", exclude={"journal"}), "tiers": _tiers(found)})
     else:
@@ -155,11 +183,13 @@ def run(
         raise typer.Exit(1)
 
 
-def _drawn(code: str, within: int) -> Surprise:
+def _drawn(code: str, within: int, *, on_cluster: bool) -> Surprise:
     from archlab.drills import experiments, surprise
+    from archlab.drills.run import runs_on_cluster
 
     known = (experiments.load(name) for name in experiments.names())
-    return surprise.draw(code, [d.name for d in known if d.surprise], within)
+    names = [d.name for d in known if d.surprise and (runs_on_cluster(d) or not on_cluster)]
+    return surprise.draw(code, names, within)
 
 
 def look() -> None:

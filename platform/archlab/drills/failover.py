@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from archlab.drills.region import REGIONS, Region
 from archlab.drills.testbed import Testbed
-from archlab.recovery import assessing, fencing, replication, server
+from archlab.recovery import assessing, replication
 from archlab.recovery.runbook import Done, Step, carry_out
 
 FAILOVER, FAILBACK, RESTORE = "failover", "failback", "restore the standby"
@@ -22,7 +22,7 @@ def failover(testbed: Testbed, *, accept_data_loss: bool = False) -> tuple[Done,
     lost, taking = testbed.regions[testbed.primary], testbed.other(testbed.primary)
     steps = (
         Step("assess", lambda: assess(testbed, accept_data_loss=accept_data_loss), changes=False),
-        Step("fence", lambda: _fence(testbed, lost, taking)),
+        Step("fence", lambda: _fence(lost, taking)),
         Step("promote", lambda: _promote(testbed, taking)),
     )
     return carry_out(testbed.folder.root / "failover.json", FAILOVER, steps, testbed.note)
@@ -66,11 +66,8 @@ def assess(testbed: Testbed, *, accept_data_loss: bool) -> str:
     return assessing.assess(taking, why, lossless=testbed.synchronous, accepted=accept_data_loss)
 
 
-def _fence(testbed: Testbed, lost: Region, taking: Region) -> str:
-    reason = f"{taking.name} takes over from it"
-    fencing.raise_fence(lost.folder, reason)
-    testbed.end(lost.service)
-    server.fence(lost.server, reason)
+def _fence(lost: Region, taking: Region) -> str:
+    lost.fence(f"{taking.name} takes over from it")
     return f"nothing runs in {lost.name}, and nothing starts there"
 
 
@@ -90,27 +87,35 @@ def _heal(testbed: Testbed) -> str:
 
 def _rejoin(testbed: Testbed, back: Region, primary: Region) -> str:
     """A region that was lost, fenced or hung follows the primary."""
-    testbed.end(back.service)
+    back.revive()
+    back.end_service()
     if not primary.server.accepting:
-        return _restart(testbed, primary, back)
+        return _restart(primary, back)
     if back.server.accepting and not back.server.is_primary:
         how = "follows already"
     else:
-        server.fence(back.server, f"{primary.name} is primary, and it has to follow")
-        how = replication.rejoin(back.server, primary.server, back.upstream)
-        testbed.start_database(back)
+        back.fence_database(f"{primary.name} is primary, and it has to follow")
+        how = _follow_again(back, primary)
     replication.wait_streaming(primary.server, [back.name])
-    testbed.start_service(back)
+    back.start_service()
     return f"{back.name}: {how}"
 
 
-def _restart(testbed: Testbed, primary: Region, standby: Region) -> str:
+def _follow_again(back: Region, primary: Region) -> str:
+    replication.expect(primary.server, back.name)
+    how = back.follow_again()
+    back.start_database()
+    return how
+
+
+def _restart(primary: Region, standby: Region) -> str:
     """Nobody took over: the lost region comes back as what it was."""
-    testbed.kill(primary)
-    fencing.lower_fence(primary.folder)
-    testbed.start_database(primary)
+    primary.kill()
+    primary.revive()
+    primary.lower_fence()
+    primary.start_database()
     for region in (primary, standby):
-        testbed.start_service(region)
+        region.start_service()
     return f"{primary.name} is back; nobody had taken over"
 
 
@@ -118,12 +123,11 @@ def _switch_over(testbed: Testbed, leaving: Region, taking: Region) -> str:
     """In order, with nothing lost: the leaving primary sends all it has before it ends."""
     if testbed.primary == taking.name:
         return f"{taking.name} is primary"
-    testbed.end(leaving.service)
-    replication.hand_over(leaving.server, taking.server)
+    leaving.end_service()
+    replication.take_over(taking.server, leaving.name, leaving.leave())
     testbed.primary = taking.name
-    replication.rejoin(leaving.server, taking.server, leaving.upstream)
-    testbed.start_database(leaving)
-    testbed.start_service(leaving)
+    _follow_again(leaving, taking)
+    leaving.start_service()
     return f"{taking.name} is primary"
 
 

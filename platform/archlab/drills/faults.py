@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-import signal
 import time
+from datetime import datetime
 
 from archlab.drills import backups
 from archlab.drills.failover import failback as bring_back
@@ -12,44 +12,42 @@ from archlab.drills.measure import DECIDED, DETECTED
 from archlab.drills.models import WRONG, Models, serves
 from archlab.drills.region import REGIONS
 from archlab.drills.restoring import restore_before_mistake
-from archlab.drills.testbed import the_testbed, wait
+from archlab.drills.testbed import inference, the_testbed
+from archlab.drills.waiting import wait
 from archlab.errors import LabStateError, UnavailableError
-from archlab.recovery import fencing, server
 from archlab.spec.drill import Recovery
 from archlab.targets.logs import tail
 
 ALERT = "alert"
 PAUSE_S = 0.1
+DELETE = (
+    "WITH gone AS (DELETE FROM drill_writes WHERE number % 2 = 0 RETURNING number) SELECT count(*)::bigint FROM gone"
+)
 
 
 def kill_region(region: str) -> None:
     """A region loses its power: everything in it dies at once, and what was on its lines is gone."""
     testbed = the_testbed()
-    lost = testbed.regions[region]
-    # found beforehand: that takes longer than the kill, and a region that is dying would go on acknowledging meanwhile
-    doomed = fencing.tree(testbed.pids(lost))
-    testbed.inject(f"{region} is killed", "SIGKILL for all its processes; its lines are dead")
+    strike = testbed.regions[region].aim()
+    testbed.inject(f"{region} is killed", strike.detail)
     testbed.shape(testbed.usual.model_copy(update={"cut": True}), drop=True)
-    fencing.send(doomed, signal.SIGKILL)
-    testbed.kill(lost)
+    strike.act()
 
 
 def kill_database(region: str) -> None:
     """Only the region's database dies; service and lines stay."""
     testbed = the_testbed()
-    database = testbed.regions[region].server
-    doomed = fencing.tree([pid] if (pid := database.pid) is not None else [])
-    testbed.inject(f"database of {region} is killed", "SIGKILL for all its processes")
-    fencing.send(doomed, signal.SIGKILL)
-    server.kill(database)
+    strike = testbed.regions[region].aim_at_database()
+    testbed.inject(f"database of {region} is killed", strike.detail)
+    strike.act()
 
 
 def hang_region(region: str) -> None:
     """Everything in a region stops where it is, and keeps its connections."""
     testbed = the_testbed()
-    hung = fencing.tree(testbed.pids(testbed.regions[region]))
-    testbed.inject(f"{region} hangs", "SIGSTOP for all its processes")
-    fencing.send(hung, signal.SIGSTOP)
+    strike = testbed.regions[region].aim_to_hang()
+    testbed.inject(f"{region} hangs", strike.detail)
+    strike.act()
 
 
 def partition() -> None:
@@ -63,7 +61,7 @@ def back_up() -> str:
     """A backup that a restore begins with, unless one is there already."""
     testbed = the_testbed()
     if testbed.prepared:
-        return testbed.backups.one().name
+        return backups.of(testbed).all()[-1].name
     made = backups.take(testbed)
     testbed.note("backup", f"{made.name}: {made.size_bytes / 2**20:.0f} MB, checked against its manifest, encrypted")
     if gone := backups.prune(testbed):
@@ -74,8 +72,7 @@ def back_up() -> str:
 def spoil_backup() -> str:
     """The newest backup loses a bit; nobody notices."""
     testbed = the_testbed()
-    newest = testbed.backups.one()
-    backups.spoil(testbed, newest)
+    newest = backups.of(testbed).spoil()
     testbed.note("a backup is damaged", f"a bit of {newest.name}, unnoticed")
     return newest.name
 
@@ -94,11 +91,13 @@ def verify_backups() -> list[str]:
 def delete_by_mistake() -> int:
     """Somebody deletes every second record; the other region does the same a moment later."""
     testbed = the_testbed()
-    with testbed.regions[testbed.primary].server.connection() as connection:
-        testbed.inject("every second record is deleted", "in both regions: replication is no backup")
-        # later than the fault on the probe's clock: what was acknowledged before that was committed before this
-        ((testbed.mistake_at,),) = connection.run("SELECT clock_timestamp()")
-        return len(connection.run("DELETE FROM drill_writes WHERE number % 2 = 0 RETURNING number"))
+    server = testbed.regions[testbed.primary].server
+    testbed.inject("every second record is deleted", "in both regions: replication is no backup")
+    # later than the fault on the probe's clock: what was acknowledged before that was committed before this
+    ((now,),) = server.ask("SELECT to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US')")
+    testbed.mistake_at = datetime.fromisoformat(f"{now}+00:00")
+    ((gone,),) = server.ask(DELETE)
+    return int(gone)
 
 
 def restore() -> list[str]:
@@ -132,15 +131,15 @@ def corrupt_model(region: str) -> str:
     testbed, models = the_testbed(), _models()
     models.damage(region)
     testbed.inject(f"the model's file in {region} is corrupt", "one bit; the server is restarted and has to read it")
-    testbed.end(testbed.regions[region].inference)
-    testbed.start_models(testbed.regions[region])
+    testbed.end(inference(region))
+    testbed.start_models(region)
     return models.released[-1].sha256
 
 
 def refused_by_digest(region: str, within_s: float) -> bool:
     """Whether the region's server says in time that it does not load the file."""
     testbed = the_testbed()
-    log, deadline = testbed.folder.log / f"{testbed.regions[region].inference}.log", time.monotonic() + within_s
+    log, deadline = testbed.folder.log / f"{inference(region)}.log", time.monotonic() + within_s
     while time.monotonic() < deadline:
         if said := next((line for line in tail(log, 50) if "refused (digest)" in line), ""):
             told = re.sub(r": /\S+: ", ": ", said[said.index("release") :])
@@ -156,11 +155,11 @@ def restore_models() -> str:
     while len(models.released) > 1:
         models.roll_back()
     models.mend()
-    region = testbed.regions[REGIONS[0]]
+    first = REGIONS[0]
     wait(
-        lambda: testbed.predictions_right() and serves(models.regions[region.name]),
+        lambda: testbed.predictions_right() and serves(models.regions[first]),
         "a model in both regions",
-        lambda: tail(testbed.folder.log / f"{region.inference}.log", 15),
+        lambda: testbed.words(inference(first)),
     )
     testbed.note("models restored", f"version {models.released[-1].version} in both regions")
     return models.released[-1].id

@@ -15,6 +15,7 @@ from archlab.gateway.program import envoy_program
 CLUSTER, SERVING = "regions", "models"
 TIMEOUT_S, TRY_S = 1.8, 0.8
 HEALTH = "/primary"
+LISTENS, ADMIN, ANY_ADDRESS = 8080, Path("/run/archlab/admin.sock"), "0.0.0.0"  # noqa: S104 in a pod
 REGISTRY, REGISTRY_HEALTH, CHANGE_S = "registry", "/mlflow/health", 60.0
 
 
@@ -41,20 +42,38 @@ def command(
     return [str(envoy_program()), "-c", str(bootstrap), *options]
 
 
+def elsewhere(hosts: Sequence[str], port: int) -> str:
+    """Envoy's configuration for regions that have names, in a pod of its own: it listens on all addresses.
+
+    Args:
+        hosts: of the regions' services, the preferred one first; looked up again and again.
+        port: theirs.
+    """
+    places = [{"socket_address": {"address": host, "port_value": port}} for host in hosts]
+    cluster = {**_cluster(CLUSTER, places, HEALTH), "type": "STRICT_DNS", "dns_lookup_family": "V4_PREFERRED"}
+    there = {"socket_address": {"address": ANY_ADDRESS, "port_value": LISTENS}}
+    return json.dumps(_static(there, ADMIN, [_route("/", CLUSTER)], [cluster]), indent=1)
+
+
 def _bootstrap(
     port: int, admin: Path, regions: Sequence[Path], serving: Sequence[Path], registry: Path | None
 ) -> Message:
     # writes carry a number: the same one may arrive twice, and so may a question to a model
     routes = [_route("/", CLUSTER)]
-    clusters = [_cluster(CLUSTER, regions, HEALTH)]
+    clusters = [_cluster(CLUSTER, [pipe(path) for path in regions], HEALTH)]
     if serving:
         routes.insert(0, _route("/v2/", SERVING))
-        clusters.append(_cluster(SERVING, serving, READY))
+        clusters.append(_cluster(SERVING, [pipe(path) for path in serving], READY))
     if registry:
         # a change is not tried again: it is decided once, and the answer is for whoever asked
         action = {"cluster": REGISTRY, "timeout": seconds(CHANGE_S)}
         routes.insert(0, {"match": {"prefix": "/mlflow/"}, "route": action})
-        clusters.append(_cluster(REGISTRY, [registry], REGISTRY_HEALTH))
+        clusters.append(_cluster(REGISTRY, [pipe(registry)], REGISTRY_HEALTH))
+    here = {"socket_address": {"address": "127.0.0.1", "port_value": port}}
+    return _static(here, admin, routes, clusters)
+
+
+def _static(listens: Message, admin: Path, routes: Sequence[Message], clusters: Sequence[Message]) -> Message:
     host = {"name": "all", "domains": ["*"], "routes": routes}
     manager = typed(
         "connection-manager",
@@ -64,7 +83,7 @@ def _bootstrap(
     )
     listener = {
         "name": "drill",
-        "address": {"socket_address": {"address": "127.0.0.1", "port_value": port}},
+        "address": listens,
         "filter_chains": [
             {"filters": [{"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}]}
         ],
@@ -81,7 +100,7 @@ def _route(prefix: str, cluster: str) -> Message:
     return {"match": {"prefix": prefix}, "route": action}
 
 
-def _cluster(name: str, sockets: Sequence[Path], health: str) -> Message:
-    made = failover_cluster(name, [pipe(path) for path in sockets], health)
+def _cluster(name: str, regions: Sequence[Message], health: str) -> Message:
+    made = failover_cluster(name, regions, health)
     del made["@type"]  # static resources have the type that their place says
     return made

@@ -13,14 +13,13 @@ from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
 
-import httpx
 from pydantic import ValidationError
 
 from archlab.drills import models, records
 from archlab.drills.failover import failover
 from archlab.drills.measure import DECIDED, DECLARED, ORDERED
 from archlab.drills.policy import restart_engine
-from archlab.drills.region import REGIONS, Region
+from archlab.drills.region import REGIONS
 from archlab.drills.restoring import restore_before_mistake
 from archlab.drills.rollback import roll_back
 from archlab.drills.testbed import Testbed
@@ -191,7 +190,7 @@ def look(testbed: Testbed) -> tuple[str, ...]:
     took = 1000 * (time.monotonic() - began)
     return (
         f"gateway {testbed.base}: {through}, after {took:.0f} ms",
-        *(f"{name}: {_says(testbed.regions[name])}" for name in REGIONS),
+        *(f"{name}: {testbed.regions[name].says()}" for name in REGIONS),
         *_predictions(testbed),
         *_changes(testbed),
     )
@@ -220,15 +219,3 @@ def _changes(testbed: Testbed) -> Iterator[str]:
         yield f"registry: a promotion is refused. {error.message}"
     else:
         yield "registry: a promotion is decided and carried out"
-
-
-def _says(region: Region) -> str:
-    transport = httpx.HTTPTransport(uds=str(region.socket))
-    try:
-        with httpx.Client(transport=transport, base_url="http://region", timeout=LOOK_S) as client:
-            if client.get("/primary").status_code == httpx.codes.OK:
-                return "its database takes writes"
-            known = client.get("/writes/0").status_code
-    except httpx.HTTPError as error:
-        return f"its service does not answer ({type(error).__name__})"
-    return "its service answers, its database takes no writes" if known < 500 else "its service has no database"

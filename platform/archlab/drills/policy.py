@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from archlab.drills.control import ENGINE, ControlPlane, failed_closed
 from archlab.drills.probe import read_ledger
-from archlab.drills.testbed import Testbed, the_testbed, wait
+from archlab.drills.testbed import Testbed, the_testbed
+from archlab.drills.waiting import wait
 from archlab.errors import LabStateError
 from archlab.recovery.runbook import Done, Step, carry_out
 from archlab.spec.drill import Kind

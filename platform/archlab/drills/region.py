@@ -1,84 +1,106 @@
-"""The regions of a testbed: what each is called, where its parts are, and on which ports."""
+"""What a drill asks of a region, wherever it is: on this machine, or in a pod of a cluster."""
 
 from __future__ import annotations
 
-import secrets
-from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, Protocol
 
-from archlab.recovery import replication
-from archlab.recovery.archive import archiving
-from archlab.recovery.programs import postgres_programs
-from archlab.recovery.server import Server, Upstream
-from archlab.settings import LabFolder
-from archlab.targets import ports
+from archlab.drills.keeping import Kept
+from archlab.recovery.server import Asked
+from archlab.recovery.shaping import Shape
 
 REGIONS = ("east", "west")
-PORTS = range(18_400, 32_400, 20)
-"""Where a testbed looks for free ports: each somewhere else, so that two that start at once don't take the same."""
-ARCHIVE, ARCHIVE_EVERY_S = "archive", 5
 
 
-@dataclass(frozen=True, slots=True)
-class Region:
-    """One region: a database, and the service in front of it."""
+class Strike(NamedTuple):
+    """A fault that is about to happen: whatever it needs is found beforehand."""
 
-    name: str
-    server: Server
-    socket: Path
-    """The service's."""
-    upstream: Upstream
-    """Where its database finds the other region's, while it is a standby."""
-    control: Path
-    """Of the link over which it does."""
-
-    @property
-    def folder(self) -> Path:
-        """Database, log and fence."""
-        return self.server.folder
-
-    @property
-    def service(self) -> str:
-        """The service's name among the processes."""
-        return f"service-{self.name}"
-
-    @property
-    def inference(self) -> str:
-        """The inference server's."""
-        return f"models-{self.name}"
+    detail: str
+    """What it does, for the report."""
+    act: Callable[[], None]
 
 
-class Ground(NamedTuple):
-    """Where everything of a testbed is."""
+class Region(Protocol):
+    """One region: a Postgres, a service in front of it, and the line over which it follows the other region.
 
-    gateway_port: int
-    engine_port: int
-    """Of a policy engine, where a drill has one."""
-    regions: dict[str, Region]
-
-
-def lay_out(folder: LabFolder) -> Ground:
-    """Names, places and ports.
-
-    Raises:
-        UserError: there are no programs of Postgres here.
+    Every method raises UnavailableError when the region does not answer, and what the part that it is about raises: see
+    `archlab.recovery`.
     """
-    programs, free = postgres_programs(), _free_ports(6)
-    gateway, engine, found = next(free), next(free), {}
-    settings = archiving(folder.root / ARCHIVE, ARCHIVE_EVERY_S)
-    for name in REGIONS:
-        own, password = folder.root / name, folder.root / "password"
-        made = Server(name, own, folder.run, next(free), password, programs, settings)
-        upstream = Upstream(next(free), replication.slot_name(name))
-        found[name] = Region(name, made, folder.socket(f"service-{name}"), upstream, folder.socket(f"link-{name}"))
-    return Ground(gateway, engine, found)
 
+    @property
+    def name(self) -> str:
+        """What it is called."""
 
-def _free_ports(number: int) -> Iterator[int]:
-    port = secrets.choice(PORTS)
-    for _ in range(number):
-        port = ports.free_port(port)
-        yield port
-        port += 1
+    @property
+    def server(self) -> Asked:
+        """Its database, to be asked."""
+
+    @property
+    def kept(self) -> Kept:
+        """Backups of its database, and the archive of its log."""
+
+    def open_line(self) -> None:
+        """Start the line over which its database follows the other one."""
+
+    def await_line(self) -> None:
+        """Return when the line is there."""
+
+    def shape(self, shape: Shape, *, drop: bool = False) -> None:
+        """Tell the line what to do, and whether to lose what is on it."""
+
+    def create(self) -> None:
+        """An empty database that stands alone; it is not started."""
+
+    def copy(self) -> None:
+        """A copy of the other region's database, configured to follow it; it is not started."""
+
+    def configure(self, synchronous: Sequence[str] = ()) -> None:
+        """Have the database stand alone, its commits waiting for one of these; in force at once."""
+
+    def start_database(self) -> None:
+        """Start the database as it is configured."""
+
+    def stop_database(self) -> None:
+        """End it in order."""
+
+    def leave(self) -> str:
+        """End it in order as a primary; position of what it wrote last of all."""
+
+    def fence_database(self, reason: str) -> None:
+        """Kill it, and keep it from starting."""
+
+    def follow_again(self) -> str:
+        """Make a database that stands still follow the other one, and let it start; returns how."""
+
+    def start_service(self) -> None:
+        """Start the service, unless the region is fenced."""
+
+    def end_service(self) -> None:
+        """Kill it."""
+
+    def kill(self) -> None:
+        """Everything in it dies at once, hung or not; returns when it is dead."""
+
+    def fence(self, reason: str) -> None:
+        """Nothing runs in it when this returns, and nothing starts there, whoever tries."""
+
+    def revive(self) -> None:
+        """What it runs on is there again after a kill or a fence; a fence around its database stays."""
+
+    def lower_fence(self) -> None:
+        """Its database may start."""
+
+    def aim(self) -> Strike:
+        """At everything in it: it dies at once."""
+
+    def aim_at_database(self) -> Strike:
+        """At its database alone."""
+
+    def aim_to_hang(self) -> Strike:
+        """At its database and what is in front of it: they stop where they are, and keep their connections."""
+
+    def says(self) -> str:
+        """What its service says to whoever asks it."""
+
+    def words(self, process: str) -> tuple[str, ...]:
+        """The end of a process's log."""

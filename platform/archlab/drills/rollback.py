@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from archlab.drills.testbed import Testbed, wait
+from archlab.drills.testbed import Testbed
+from archlab.drills.waiting import wait
 from archlab.errors import LabStateError
 from archlab.recovery.runbook import Done, Step, carry_out
 from archlab.targets.logs import tail

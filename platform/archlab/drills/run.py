@@ -42,6 +42,7 @@ from archlab.spec.drill import (
     Surprise,
     Verdict,
 )
+from archlab.spec.lab import KubePlace
 from archlab.spec.plan import Progress
 
 CONTROL_S = 3.0
@@ -63,6 +64,7 @@ def run(
     surprise: Surprise | None = None,
     objectives: Objectives | None = None,
     control_s: float = CONTROL_S,
+    place: KubePlace | None = None,
 ) -> tuple[Path, DrillReport]:
     """Run a drill on two regions of its own, keep its report, take the regions down.
 
@@ -75,6 +77,7 @@ def run(
         surprise: what was drawn. Until the report nothing that can be read names the drill.
         objectives: what is set here replaces the drill's own.
         control_s: length of the control run.
+        place: the cluster on which the regions are; None for this machine.
 
     Raises:
         NotFoundError: there is no such drill.
@@ -84,9 +87,11 @@ def run(
     """
     drill = experiments.load(surprise.drill if surprise else name or "")
     _require_library()
+    if place:
+        refuse_elsewhere(drill)
     public = UNTOLD if surprise else drill.name
     with exclusive(LabFolder(records.root()), f"drill run {public}"):
-        testbed = _laid_out(drill.about, posture)
+        testbed = _on_cluster(place, posture) if place else _laid_out(drill.about, posture)
         folder = records.new(public, datetime.now(UTC))
         try:
             testbed.up(progress)
@@ -111,6 +116,32 @@ def _laid_out(about: Kind, posture: Posture) -> Testbed:
     if about is Kind.PROMOTE:
         testbed.control = ControlPlane.lay_out(testbed.folder, testbed.engine_port)
     return testbed
+
+
+def _on_cluster(place: KubePlace, posture: Posture) -> Testbed:
+    from archlab.drills.cluster import Cluster
+
+    site = Cluster(place)
+    return Testbed.elsewhere(records.testbed_root(), posture, site.regions, site)
+
+
+def runs_on_cluster(drill: experiments.Experiment) -> bool:
+    """Whether a drill's regions can be on a cluster: those with a model or a registry are on this machine."""
+    return drill.about in (Kind.WRITE, Kind.READ)
+
+
+def refuse_elsewhere(drill: experiments.Experiment) -> None:
+    """Let a drill pass that runs on a cluster.
+
+    Raises:
+        UserError: it is about a model or the policy engine.
+    """
+    if not runs_on_cluster(drill):
+        others = [name for name in experiments.names() if runs_on_cluster(experiments.load(name))]
+        raise UserError(
+            f"Drill {drill.name} has a model or a registry in it, and those run on this machine only.",
+            f"Leave --target kube out, or run one of: {', '.join(others)}.",
+        )
 
 
 def _require_library() -> None:

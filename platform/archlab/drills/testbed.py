@@ -5,40 +5,58 @@ Everything but the regions stands outside of them: gateway, links, probe and who
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 import httpx
 
 from archlab.drills import control, front, models
 from archlab.drills.control import ControlPlane
+from archlab.drills.keeping import ARCHIVE
+from archlab.drills.local import lay_out
 from archlab.drills.models import Models
-from archlab.drills.region import ARCHIVE, REGIONS, Region, lay_out
-from archlab.errors import LabStateError, RefusedError, TargetError, UnavailableError
+from archlab.drills.region import REGIONS, Region
+from archlab.drills.running import Running
+from archlab.drills.waiting import wait
+from archlab.errors import LabStateError, RefusedError, UnavailableError
 from archlab.files import write_model
-from archlab.recovery import fencing, link, replication, server
+from archlab.recovery import fencing, replication
 from archlab.recovery.backups import Store
 from archlab.recovery.shaping import Shape
 from archlab.settings import LabFolder
 from archlab.spec.drill import Asked, Event, Posture, Replication
 from archlab.spec.plan import Progress
 from archlab.targets import ports, processes
-from archlab.targets.logs import tail
 
-READY_S = 30.0
 CANARY = 1 << 62
 """Number of the write by which the platform checks itself; the probe's are small."""
 CHECK_S = 1.0
-_PAUSE_S = 0.02
+
+
+class Site(Protocol):
+    """Where regions and gateway are when they are not on this machine."""
+
+    @property
+    def base(self) -> str:
+        """The gateway's URL."""
+
+    def open(self, progress: Progress) -> None:
+        """Make room, and start what regions and gateway run on; what an earlier drill left there goes first."""
+
+    def close(self) -> None:
+        """Leave nothing behind. Harmless when nothing is there."""
+
+    def words(self) -> tuple[str, ...]:
+        """The end of the gateway's log."""
 
 
 @dataclass(slots=True)
@@ -49,9 +67,13 @@ class Testbed:
 
     folder: LabFolder
     posture: Posture
-    regions: dict[str, Region]
-    port: int
-    """Of the gateway."""
+    regions: Mapping[str, Region]
+    running: Running
+    """What runs here and outside of both regions."""
+    port: int = 0
+    """Of the gateway, where it runs here."""
+    site: Site | None = None
+    """Where regions and gateway are; None for this machine."""
     engine_port: int = 0
     """Of a policy engine, where a drill has one."""
     models: Models | None = None
@@ -73,7 +95,6 @@ class Testbed:
     """The database's clock right before somebody deleted something by mistake."""
     ledger: Path = Path()
     """The probe's, while there is one."""
-    _running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @classmethod
@@ -84,8 +105,15 @@ class Testbed:
             UserError: there are no programs of Postgres here.
         """
         folder = LabFolder(root)
-        ground = lay_out(folder)
-        return cls(folder, posture, ground.regions, ground.gateway_port, ground.engine_port)
+        running = Running(folder)
+        ground = lay_out(folder, running)
+        return cls(folder, posture, ground.regions, running, ground.gateway_port, engine_port=ground.engine_port)
+
+    @classmethod
+    def elsewhere(cls, root: Path, posture: Posture, regions: Mapping[str, Region], site: Site) -> Testbed:
+        """One whose regions and gateway are not on this machine; probe and watch are."""
+        folder = LabFolder(root)
+        return cls(folder, posture, regions, Running(folder), site=site)
 
     @property
     def archive(self) -> Path:
@@ -100,7 +128,7 @@ class Testbed:
     @property
     def base(self) -> str:
         """The gateway's URL: all that the probe knows."""
-        return f"http://{ports.ADDRESS}:{self.port}"
+        return self.site.base if self.site else f"http://{ports.ADDRESS}:{self.port}"
 
     def other(self, name: str) -> Region:
         """The region that is not this one."""
@@ -129,49 +157,52 @@ class Testbed:
         self.folder.log.mkdir(mode=0o700)
         self.archive.mkdir(mode=0o700)
         first, second = (self.regions[name] for name in REGIONS)
+        if self.site:
+            self.site.open(progress)
         for region in (first, second):
-            self._start_link(region)
+            region.open_line()
         progress("start", f"database {first.name}")
-        server.create_password(first.server.password)
-        server.create(first.server)
-        server.configure(first.server)
-        self.start_database(first)
+        first.create()
+        first.start_database()
         first.server.ask(_table())
         progress("start", "links between the regions")
         for region in (first, second):
-            self._wait_link(region)
+            region.await_line()
         progress("start", f"database {second.name}, a standby")
         replication.ensure_slot(first.server, second.name)
-        replication.clone(second.server, second.upstream)
-        server.configure(second.server, upstream=second.upstream)
-        self.start_database(second)
+        second.copy()
+        second.start_database()
         self.shape(self.usual)
         self.pair(first)
         progress("start", "services and gateway")
         for region in (first, second):
-            self.start_service(region)
+            region.start_service()
         if self.models:
             progress("start", "a model in both regions")
             self.models.release(models.RIGHT)
             for region in (first, second):
-                self.start_models(region)
+                self.start_models(region.name)
         if self.control:
             progress("start", "registry, control and a policy engine")
             self._start_control(self.control)
-        self._start_gateway()
-        wait(self.answers, "writes through the gateway", lambda: tail(self.folder.log / "gateway.log", 15))
+        if not self.site:
+            self._start_gateway()
+        said = self.site.words if self.site else partial(self.words, "gateway")
+        wait(self.answers, "writes through the gateway", said)
         if self.models:
-            wait(self.predictions_right, "a model's answers", lambda: tail(self.folder.log / "models-east.log", 15))
+            wait(self.predictions_right, "a model's answers", lambda: self.words(inference(first.name)))
         if self.control:
             progress("register", f"a version of {self.control.model}, approved and promoted")
             self._register(self.control)
 
     def down(self) -> None:
         """End everything and delete what is stored. Harmless when nothing runs."""
-        for region in self.regions.values():
-            server.kill(region.server)
-        for name in list(self._running):
-            self.end(name)
+        if self.site:
+            self.site.close()
+        else:
+            for region in self.regions.values():
+                region.kill()
+        self.running.end_all()
         self.clear()
 
     def clear(self) -> None:
@@ -189,7 +220,7 @@ class Testbed:
     def shape(self, shape: Shape, *, drop: bool = False) -> None:
         """Tell both links what to do."""
         for region in self.regions.values():
-            link.tell(region.control, link.Order(shape=shape, drop=drop))
+            region.shape(shape, drop=drop)
 
     def pair(self, primary: Region) -> None:
         """Wait until the other region follows, then let writes wait for it where the posture says so."""
@@ -202,45 +233,20 @@ class Testbed:
         """Switch synchronous replication."""
         other = self.other(primary.name)
         self.synchronous = False  # in between nobody may rely on it
-        server.configure(primary.server, synchronous=(other.name,) if on else ())
-        server.reload(primary.server)
+        primary.configure((other.name,) if on else ())
         if on:
             replication.wait_streaming(primary.server, [other.name], synchronous=True)
             self.synchronous = True
 
-    def start_database(self, region: Region) -> None:
-        """Start a region's Postgres as it is configured."""
-        server.start(region.server, self.environment(f"database-{region.name}"))
-
-    def start_service(self, region: Region) -> None:
-        """Start a region's service, unless it is fenced."""
-        fencing.refuse_if_fenced(region.folder)
-        region.socket.unlink(missing_ok=True)
-        app = ("archlab.drills.service:app", "--uds", str(region.socket), "--no-access-log", "--log-level", "warning")
-        place = f"{region.server.sockets}:{region.server.port}"
-        self._start(region.service, [sys.executable, "-m", "uvicorn", *app], ARCHLAB_DRILL_DATABASE=place)
-
-    def start_models(self, region: Region) -> None:
+    def start_models(self, region: str) -> None:
         """Start a region's inference server, unless the region is fenced."""
-        fencing.refuse_if_fenced(region.folder)
+        fencing.refuse_if_fenced(self.folder.root / region)
         if self.models:
-            socket = self.models.regions[region.name].socket
+            socket = self.models.regions[region].socket
             socket.unlink(missing_ok=True)
             app = ("archlab_serving.app:app", "--uds", str(socket), "--no-access-log", "--log-level", "warning")
-            environment = self.models.environment(region.name)
-            self._start(region.inference, [sys.executable, "-m", "uvicorn", *app], **environment)
-
-    def kill(self, region: Region) -> None:
-        """Everything in a region dies at once, hung or not."""
-        fencing.kill(self.pids(region))
-        server.kill(region.server)
-        self.end(region.service)
-        self.end(region.inference)
-
-    def pids(self, region: Region) -> list[int]:
-        """Roots of everything that runs in a region."""
-        started = [self._running[name].pid for name in (region.service, region.inference) if name in self._running]
-        return [*([region.server.pid] if region.server.pid is not None else []), *started]
+            environment = self.models.environment(region)
+            self.running.start(inference(region), [sys.executable, "-m", "uvicorn", *app], **environment)
 
     def answers(self) -> bool:
         """The platform's own check: a write and a read through the gateway."""
@@ -261,22 +267,24 @@ class Testbed:
 
     def end(self, name: str) -> None:
         """Kill a process that is not a database, hung or not."""
-        if process := self._running.pop(name, None):
-            fencing.kill([process.pid])
-            process.wait()
+        self.running.end(name)
+
+    def words(self, name: str) -> tuple[str, ...]:
+        """The end of a process's log."""
+        return self.running.words(name)
 
     def probe(self, ledger: Path) -> None:
         """Start the probe; `end("probe")` loses nothing, `stop_probe` is the usual way."""
         self.ledger, asked = ledger, self.folder.root / "asked.json"
         change = self.control.change() if self.control else None
         write_model(asked, Asked(questions=models.questions() if self.models else (), change=change))
-        self._start("probe", [sys.executable, "-m", "archlab.drills.probe", self.base, str(ledger), str(asked)])
+        self.running.start("probe", [sys.executable, "-m", "archlab.drills.probe", self.base, str(ledger), str(asked)])
 
     def start_engine(self) -> None:
         """Start the policy engine; it knows no rules yet."""
         if self.control:
             self.control.started()
-            self._start(control.ENGINE, self.control.engine())
+            self.running.start(control.ENGINE, self.control.engine())
 
     def promotes(self) -> bool:
         """Whether a promotion through the gateway is decided and carried out."""
@@ -289,80 +297,37 @@ class Testbed:
 
     def stop_probe(self) -> None:
         """Let the probe finish its ledger."""
-        if process := self._running.pop("probe", None):
-            process.terminate()
-            process.wait(timeout=READY_S)
-
-    def _start_link(self, region: Region) -> None:
-        ends = (region.upstream.port, self.other(region.name).server.port)
-        self._start(
-            f"link-{region.name}",
-            [sys.executable, "-m", "archlab.recovery.link", *map(str, ends), str(region.control)],
-        )
-
-    def _wait_link(self, region: Region) -> None:
-        def up() -> bool:
-            try:
-                link.tell(region.control)
-            except UnavailableError:
-                return False
-            return True
-
-        wait(up, f"the link of {region.name}", lambda: tail(self.folder.log / f"link-{region.name}.log", 15))
+        self.running.stop("probe")
 
     def _start_gateway(self) -> None:
-        sockets = [self.regions[name].socket for name in REGIONS]
+        sockets = [self.folder.socket(f"service-{name}") for name in REGIONS]
         admin = self.folder.socket("envoy-admin")
         serving = [self.models.regions[name].socket for name in REGIONS] if self.models else []
         registry = self.folder.socket(control.REGISTRY) if self.control else None
         config = self.folder.root / "envoy.json"
-        self._start("gateway", front.command(config, self.port, admin, sockets, serving, registry))
+        self.running.start("gateway", front.command(config, self.port, admin, sockets, serving, registry))
 
     def _start_control(self, found: ControlPlane) -> None:
         found.prepare()
         self.start_engine()
-        self._start(control.CONTROL, found.control())
+        self.running.start(control.CONTROL, found.control())
         argv, env = found.registry()
-        self._start(control.REGISTRY, argv, **env)
+        self.running.start(control.REGISTRY, argv, **env)
 
     def _register(self, found: ControlPlane) -> None:
         """A version that may be promoted, and is."""
-        log = self.folder.log / f"{control.REGISTRY}.log"
-        wait(found.registry_answers, "the registry", lambda: tail(log, 15), control.START_S)
-        found.register(self.base, self.environment(control.CANDIDATE))
-        wait(self.promotes, "a promotion", lambda: tail(log, 15))
 
-    def _start(self, name: str, argv: Sequence[str], **env: str) -> None:
-        with (self.folder.log / f"{name}.log").open("ab") as log:
-            self._running[name] = subprocess.Popen(
-                argv,
-                env={**self.environment(name), **env},
-                cwd=self.folder.root,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-                umask=0o077,
-            )
+        def said() -> tuple[str, ...]:
+            return self.words(control.REGISTRY)
 
-    def environment(self, name: str) -> dict[str, str]:
-        """What a process of the testbed inherits; it says whose it is."""
-        return processes.environment(os.environ, self.folder.root, name)
+        wait(found.registry_answers, "the registry", said, control.START_S)
+        found.register(self.base, self.running.environment(control.CANDIDATE))
+        wait(self.promotes, "a promotion", said)
 
 
-def wait(
-    condition: Callable[[], bool], what: str, log: Callable[[], tuple[str, ...]], within_s: float = READY_S
-) -> None:
-    """Return when a condition holds.
-
-    Raises:
-        TargetError: not in time; carries the log's end.
-    """
-    deadline = time.monotonic() + within_s
-    while not condition():
-        if time.monotonic() > deadline:
-            raise TargetError(f"Nothing of {what} after {within_s:g} s.", log_tail=log())
-        time.sleep(_PAUSE_S)
+def inference(region: str) -> str:
+    """Name of a region's inference server among the processes."""
+    return f"models-{region}"
 
 
 _CURRENT: list[Testbed] = []

@@ -25,6 +25,8 @@ from archlab.recovery.shaping import Pacer, Shape
 from archlab.spec.base import Spec
 
 HOST = "127.0.0.1"
+Place = tuple[str, int]
+"""Host and port."""
 CHUNK = 64 << 10
 MAX_QUEUED = 4 << 20
 """Bytes on their way, per direction and connection; beyond it the sender waits, as with a full TCP window."""
@@ -86,11 +88,11 @@ class Link:
         self._ways: set[_Way] = set()
         self._connections: set[asyncio.Task[None]] = set()
 
-    async def serve(self, ends: Iterable[tuple[int, int]], control: Path) -> None:
+    async def serve(self, ends: Iterable[tuple[Place, Place]], control: Path) -> None:
         """Carry connections until cancelled.
 
         Args:
-            ends: ports to listen on, each with the port that its connections are for. One link carries all of them:
+            ends: where to listen, each with the place that its connections are for. One link carries all of them:
                 it is cut for all.
             control: socket over which it is told what to do.
         """
@@ -98,8 +100,8 @@ class Link:
         told = await asyncio.start_unix_server(self._told, str(control))
         control.chmod(0o600)
         async with told, asyncio.TaskGroup() as group:
-            for listen_port, to_port in ends:
-                server = await asyncio.start_server(partial(self._connected, to_port), HOST, listen_port)
+            for here, there in ends:
+                server = await asyncio.start_server(partial(self._connected, there), *here)
                 group.create_task(server.serve_forever())
 
     async def _told(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -133,21 +135,21 @@ class Link:
             forwarded_bytes=self.forwarded,
         )
 
-    async def _connected(self, to_port: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _connected(self, there: Place, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         if task is None:
             return
         self._connections.add(task)
         try:
-            await self._carry(to_port, reader, writer)
+            await self._carry(there, reader, writer)
         except (OSError, asyncio.CancelledError):
             writer.transport.abort()
         finally:
             self._connections.discard(task)
 
-    async def _carry(self, to_port: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _carry(self, there: Place, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await self._until(lambda: not self.shape.cut)
-        there_reader, there_writer = await asyncio.open_connection(HOST, to_port)
+        there_reader, there_writer = await asyncio.open_connection(*there)
         try:
             async with asyncio.TaskGroup() as group:
                 for source, sink in ((reader, there_writer), (there_reader, writer)):
@@ -199,12 +201,24 @@ class Link:
             await self._changed.wait_for(condition)
 
 
+def place(said: str) -> Place:
+    """`PORT` of this machine, or `HOST:PORT`.
+
+    Raises:
+        UsageError: it is neither.
+    """
+    host, _, port = said.rpartition(":")
+    if not port.isdigit():
+        raise UsageError(f"{said!r} is no port, and no HOST:PORT.")
+    return host or HOST, int(port)
+
+
 async def _main(arguments: list[str]) -> None:
-    *ports, control = arguments or [""]
-    if not ports or len(ports) % 2 or not all(a.isdigit() for a in ports):
-        raise UsageError("python -m archlab.recovery.link LISTEN_PORT TO_PORT [LISTEN_PORT TO_PORT ...] CONTROL_SOCKET")
-    numbers = [int(port) for port in ports]
-    await Link().serve(zip(numbers[::2], numbers[1::2], strict=True), Path(control))
+    *ends, control = arguments or [""]
+    if not ends or len(ends) % 2:
+        raise UsageError("python -m archlab.recovery.link LISTEN TO [LISTEN TO ...] CONTROL_SOCKET; each [HOST:]PORT")
+    places = [place(end) for end in ends]
+    await Link().serve(zip(places[::2], places[1::2], strict=True), Path(control))
 
 
 if __name__ == "__main__":

@@ -9,7 +9,19 @@ from pathlib import Path
 
 from archlab.errors import ConflictError, TargetError, UnavailableError
 from archlab.recovery import fencing
-from archlab.recovery.server import HOST, USER, Server, Upstream, configure, conninfo, failure, replacing, run, stop
+from archlab.recovery.server import (
+    HOST,
+    USER,
+    Asked,
+    Server,
+    Upstream,
+    configure,
+    conninfo,
+    failure,
+    replacing,
+    run,
+    stop,
+)
 from archlab.spec.base import Spec
 
 STREAMING_S = 30.0
@@ -35,7 +47,7 @@ def slot_name(standby: str) -> str:
     return "follower_" + standby.replace("-", "_")
 
 
-def ensure_slot(primary: Server, standby: str) -> None:
+def ensure_slot(primary: Asked, standby: str) -> None:
     """Keep from now on what the standby needs."""
     primary.ask(
         "SELECT pg_create_physical_replication_slot(:slot, true) WHERE NOT EXISTS"
@@ -44,7 +56,7 @@ def ensure_slot(primary: Server, standby: str) -> None:
     )
 
 
-def drop_slot(server: Server, standby: str) -> None:
+def drop_slot(server: Asked, standby: str) -> None:
     """Keep nothing any more; harmless when there is no such slot."""
     server.ask(
         "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = :slot AND NOT active",
@@ -66,7 +78,7 @@ def clone(standby: Server, upstream: Upstream) -> None:
     _rewinding(standby).unlink(missing_ok=True)
 
 
-def promote(server: Server, patience_s: float = 30.0) -> None:
+def promote(server: Asked, patience_s: float = 30.0) -> None:
     """A standby becomes primary; returns when it takes writes. Harmless when it is one.
 
     Raises:
@@ -80,16 +92,33 @@ def promote(server: Server, patience_s: float = 30.0) -> None:
         raise failure(server, f"is no primary {patience_s:g} s after its promotion")
 
 
-def rejoin(server: Server, primary: Server, upstream: Upstream) -> str:
+def rejoin(server: Server, primary: Asked, upstream: Upstream) -> str:
     """A former primary that stands still becomes a standby of the one that took over: what only it has is undone.
+
+    Returns how; see `follow_again`.
+    """
+    expect(primary, server.name)
+    return follow_again(server, upstream)
+
+
+def expect(primary: Asked, standby: str) -> None:
+    """Prepare whoever took over for one that comes back.
+
+    Raises:
+        UnavailableError: it does not answer.
+    """
+    ensure_slot(primary, standby)
+    # before Postgres 16 pg_rewind takes the source's timeline from its last checkpoint, which may be older than the
+    # promotion: it would find nothing to undo, and the server could never follow
+    primary.ask("CHECKPOINT", timeout_s=60)
+
+
+def follow_again(server: Server, upstream: Upstream) -> str:
+    """The half of `rejoin` that is done where the server's files are.
 
     Returns how: `rewound` or, where pg_rewind can't or was killed on the way, `cloned` by a new base backup. It is
     configured and may start.
     """
-    ensure_slot(primary, server.name)
-    # before Postgres 16 pg_rewind takes the source's timeline from its last checkpoint, which may be older than the
-    # promotion: it would find nothing to undo, and the server could never follow
-    primary.ask("CHECKPOINT", timeout_s=60)
     configure(server, upstream=upstream)
     how = "rewound" if _rewind(server, upstream) else "cloned"
     if how == "cloned":
@@ -119,7 +148,7 @@ def _rewinding(server: Server) -> Path:
     return server.folder / "rewinding"
 
 
-def followers(primary: Server) -> tuple[Follower, ...]:
+def followers(primary: Asked) -> tuple[Follower, ...]:
     """The standbys that are connected.
 
     Raises:
@@ -133,7 +162,7 @@ def followers(primary: Server) -> tuple[Follower, ...]:
     return tuple(Follower(name=n, state=s, synchronous=y, behind_bytes=max(0, b)) for n, s, y, b in rows)
 
 
-def behind_bytes(primary: Server, standby: str) -> int | None:
+def behind_bytes(primary: Asked, standby: str) -> int | None:
     """How much of the write-ahead log a standby lacks; None when nobody can say."""
     sql = (
         "SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), flush_lsn)::bigint FROM pg_stat_replication"
@@ -146,7 +175,7 @@ def behind_bytes(primary: Server, standby: str) -> int | None:
 
 
 def wait_streaming(
-    primary: Server, names: Sequence[str], *, synchronous: bool = False, patience_s: float = STREAMING_S
+    primary: Asked, names: Sequence[str], *, synchronous: bool = False, patience_s: float = STREAMING_S
 ) -> None:
     """Return when each of these standbys streams and has all that was written before this was called.
 
@@ -183,7 +212,7 @@ _LEVEL = (
 )
 
 
-def hand_over(leaving: Server, taking: Server, decided: Callable[[], object] = lambda: None) -> None:
+def hand_over(leaving: Server, taking: Asked, decided: Callable[[], object] = lambda: None) -> None:
     """The primary ends in order and its standby takes over, with everything.
 
     Args:
@@ -195,13 +224,33 @@ def hand_over(leaving: Server, taking: Server, decided: Callable[[], object] = l
         ConflictError: the standby lacks something that the primary has; the primary stands still, nobody was promoted.
         UnavailableError, TargetError: one of them does not answer, or is not promoted.
     """
-    stop(leaving)
-    last = _last_checkpoint(leaving)
+    take_over(taking, leaving.name, leave(leaving), decided)
+
+
+def leave(server: Server) -> str:
+    """A primary ends in order; position of what it wrote last of all."""
+    stop(server)
+    return _last_checkpoint(server)
+
+
+def take_over(taking: Asked, left: str, last: str, decided: Callable[[], object] = lambda: None) -> None:
+    """The other half of `hand_over`: promote a standby that lacks nothing of what a primary wrote before it ended.
+
+    Args:
+        taking: the standby.
+        left: name of the primary that ended.
+        last: position of what it wrote last of all.
+        decided: called when nothing is missing, right before the promotion.
+
+    Raises:
+        ConflictError: something is missing; nobody was promoted.
+        UnavailableError, TargetError: the standby does not answer, or is not promoted.
+    """
     ((complete,),) = taking.ask("SELECT pg_last_wal_receive_lsn() > CAST(:last AS pg_lsn)", last=last)
     if not complete:
         raise ConflictError(
-            f"{taking.name} lacks what {leaving.name} wrote last, so it is not promoted.",
-            f"Start {leaving.name} again and wait until {taking.name} follows it; is the link cut?",
+            f"{taking.name} lacks what {left} wrote last, so it is not promoted.",
+            f"Start {left} again and wait until {taking.name} follows it; is the link cut?",
         )
     decided()
     promote(taking)

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import psutil
 
@@ -65,6 +65,28 @@ class Upstream:
     slot: str
 
 
+class Asked(Protocol):
+    """A server that can be asked, wherever it runs: all that replication needs of the one that is followed."""
+
+    @property
+    def name(self) -> str:
+        """The region's."""
+
+    @property
+    def accepting(self) -> bool:
+        """Whether it takes connections."""
+
+    @property
+    def is_primary(self) -> bool:
+        """Whether it takes writes; UnavailableError when it does not answer."""
+
+    def ask(self, sql: str, *, timeout_s: float = 10.0, **values: Any) -> list[list[Any]]:
+        """Rows that a statement gives; UnavailableError when the server does not answer, or refuses the statement."""
+
+    def last_words(self) -> tuple[str, ...]:
+        """The end of its log, newest last; empty when nobody can read it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Server:
     """Where a server is and what it is called."""
@@ -79,7 +101,9 @@ class Server:
     """File in PGPASSFILE's format, shared by all regions; see `create_password`."""
     programs: Programs
     settings: Mapping[str, str] = field(default_factory=dict)
-    """More than `FIXED`, whatever it does: how it archives."""
+    """More than `FIXED`, or instead of it, whatever it does: how it archives."""
+    network: str = f"{HOST}/32"
+    """Who may connect over TCP, with the password: addresses as pg_hba.conf has them."""
 
     @property
     def data(self) -> Path:
@@ -159,6 +183,13 @@ class Server:
         """
         return self.ask("SELECT pg_is_in_recovery()", timeout_s=2) == [[False]]
 
+    def last_words(self) -> tuple[str, ...]:
+        """The end of its log, newest last; empty when there is none."""
+        try:
+            return tuple(self.log.read_text(errors="replace").splitlines()[-TAIL:])
+        except OSError:
+            return ()
+
 
 def create_password(path: Path) -> None:
     """A random password for all servers of a lab; an existing one stays."""
@@ -230,7 +261,7 @@ def configure(
         **(further or {}),
     }
     write_atomic(server.config, "".join(f"{name} = {_quoted(value)}\n" for name, value in wanted.items()))
-    hosts = "".join(f"host {what} {USER} {HOST}/32 scram-sha-256\n" for what in ("all", "replication"))
+    hosts = "".join(f"host {what} {USER} {server.network} scram-sha-256\n" for what in ("all", "replication"))
     write_atomic(server.folder / "pg_hba.conf", f"local all,replication {USER} trust\n{hosts}")
 
 
@@ -274,7 +305,7 @@ def wait_accepting(server: Server, patience_s: float = READY_S) -> None:
         time.sleep(_PAUSE_S)
 
 
-def reload(server: Server) -> None:
+def reload(server: Asked) -> None:
     """Take a changed configuration over."""
     server.ask("SELECT pg_reload_conf()")
 
@@ -324,13 +355,10 @@ def run(server: Server, program: str, arguments: Sequence[str], *, timeout_s: fl
     return done.stdout
 
 
-def failure(server: Server, what: str) -> ArchlabError:
+def failure(server: Asked, what: str) -> ArchlabError:
     """The error for a server that is not as it should be."""
-    try:
-        last = tuple(server.log.read_text(errors="replace").splitlines()[-TAIL:])
-    except OSError:
-        last = ()
-    return TargetError(f"Postgres of {server.name} {what}.", f"See: {server.log}", unit=server.name, log_tail=last)
+    remedy = f"See: {server.log}" if isinstance(server, Server) else ""
+    return TargetError(f"Postgres of {server.name} {what}.", remedy, unit=server.name, log_tail=server.last_words())
 
 
 def _launch(server: Server, env: Mapping[str, str] | None) -> None:

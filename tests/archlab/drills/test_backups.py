@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from archlab.drills import backups, faults
+from archlab.drills import backups, faults, keeping
 from archlab.drills.restoring import restore_before_mistake
 from archlab.drills.testbed import Testbed, current
 from archlab.errors import LabStateError
@@ -37,9 +37,9 @@ def test_a_damaged_backup_stops_a_restore_before_anything_else_is_stopped_and_ve
         first, second = backups.take(testbed), backups.take(testbed)
         assert b"PG_VERSION" not in testbed.backups.sealed(first.name).read_bytes()
         content = testbed.backups.open(first, tree := testbed.folder.root / "tree")
-        wrong = content.model_copy(update={"facts": {**content.facts, backups.ROWS: "7"}})
+        wrong = content.model_copy(update={"facts": {**content.facts, keeping.ROWS: "7"}})
         with pytest.raises(DamagedError, match="of 7 records"):
-            backups._proof(testbed, tree, wrong)
+            backups.of(testbed).proof(tree, wrong)
         with pytest.raises(LabStateError, match="no mistake"):
             restore_before_mistake(testbed)
         with current(testbed):

@@ -13,6 +13,7 @@ from archlab import identity
 from archlab.errors import RefusedError, TargetError, UnavailableError
 from archlab.settings import LabFolder
 from archlab.spec.plan import Progress
+from archlab.targets.kube.api import Api
 
 ANSWER_S = 20.0
 _PAUSE_S = 0.2
@@ -41,6 +42,23 @@ def confirm(gateway: str, progress: Progress) -> None:
         "so: archlab up --gateway http://127.0.0.1:PORT",
         unit="gateway",
     )
+
+
+def address(api: Api, service: str) -> str:
+    """Base URL of a service of the namespace: a node's address and the service's port on it.
+
+    Raises:
+        TargetError: the service has no node port.
+    """
+    port = api.get(api.inside("services", service))["spec"]["ports"][0].get("nodePort")
+    if port is None:
+        raise TargetError(
+            f"The service {service} has no node port.", "Say where it answers: --gateway URL", unit=service
+        )
+    nodes = api.items("/api/v1/nodes")
+    addresses = [a for node in nodes for a in node["status"].get("addresses", ())]
+    host = next((a["address"] for a in addresses if a["type"] == "InternalIP"), "127.0.0.1")
+    return f"http://{host}:{port}"
 
 
 def ask_control(folder: LabFolder, gateway: str, method: str, path: str, body: Any = None) -> Any:

@@ -27,7 +27,7 @@ from archlab.targets import logs
 from archlab.targets.base import OnEvent
 from archlab.targets.kube import scaling, tenants
 from archlab.targets.kube.api import Api, Object
-from archlab.targets.kube.front import ask_control, confirm
+from archlab.targets.kube.front import address, ask_control, confirm
 from archlab.targets.kube.helm import Release, merge
 from archlab.targets.kube.jobs import Runner
 from archlab.targets.kube.namespaces import PAUSE_S, Namespaces, until
@@ -268,17 +268,7 @@ class KubeTarget:
         """Find where the gateway answers: a node's address and the service's port on it."""
         if self.place.gateway:
             return
-        port = self._api.get(self._api.inside("services", "gateway"))["spec"]["ports"][0].get("nodePort")
-        if port is None:
-            raise TargetError(
-                "The gateway's service has no node port.",
-                "Say where it answers: archlab up --gateway URL",
-                unit="gateway",
-            )
-        nodes = self._api.items("/api/v1/nodes")
-        addresses = [a for node in nodes for a in node["status"].get("addresses", ())]
-        host = next((a["address"] for a in addresses if a["type"] == "InternalIP"), "127.0.0.1")
-        write_atomic(self.folder.root / ADDRESS, f"http://{host}:{port}\n")
+        write_atomic(self.folder.root / ADDRESS, f"{address(self._api, 'gateway')}\n")
 
     def _behind(self) -> list[str] | None:
         """Gateways that don't have the newest plan in force; None when none has asked yet.
