@@ -141,7 +141,7 @@ class Cluster:
         if self._exists(name) and not self._is_mine(name):
             raise ConflictError(
                 f"There is a namespace {name} on this cluster already, and it is not of your drills.",
-                "Take other ones: --namespace NAME",
+                f"Take other ones: --namespace NAME. If it is yours: kubectl delete namespace {name}",
             )
 
     def _is_gone(self, name: str) -> bool:

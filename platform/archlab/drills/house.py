@@ -66,7 +66,7 @@ class Namespace:
         self._raise_fence(reason)
         self._delete_pods()
         deadline = time.monotonic() + GONE_S
-        while any(_runs(pod) for pod in self._pods()):
+        while any(runs(pod) for pod in self._pods()):
             if time.monotonic() > deadline:
                 raise TargetError(
                     f"After {GONE_S:g} s nobody confirms that the pod in {self._namespace} is dead.",
@@ -135,7 +135,7 @@ class Namespace:
         return self._api.items(self._api.inside("pods", namespace=self._namespace))
 
 
-def _runs(pod: Object) -> bool:
+def runs(pod: Object) -> bool:
     """Whether a pod may have a process: one that was never placed on a node has none."""
     if not pod["spec"].get("nodeName"):
         return False

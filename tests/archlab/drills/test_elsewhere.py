@@ -1,0 +1,67 @@
+"""Drills whose regions are on a cluster: what of it can be said without one."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from archlab.drills import experiments, front
+from archlab.drills.cluster import namespaces, values
+from archlab.drills.house import runs
+from archlab.drills.run import run, runs_on_cluster
+from archlab.errors import UserError
+from archlab.gateway.program import envoy_program
+from archlab.spec.drill import Posture
+from archlab.spec.lab import KubePlace
+from harness import Cli
+
+PLACE = KubePlace(kubeconfig="/nowhere", namespace="drill", image="registry.local:5000/archlab:1", serving_image="s:1")
+
+
+def test_drills_with_a_model_or_a_registry_are_refused_with_those_that_run_there() -> None:
+    known = {name: runs_on_cluster(experiments.load(name)) for name in experiments.names()}
+    assert sorted(name for name, there in known.items() if not there) == [
+        "bad-release",
+        "corrupt-artifact",
+        "policy-engine-down",
+    ]
+    with pytest.raises(UserError, match="Drill bad-release has a model") as refused:
+        run("bad-release", Posture(), lambda *_: None, place=PLACE)
+    assert "kill-region" in refused.value.remedy
+
+
+def test_a_surprise_is_the_same_here_and_on_a_cluster() -> None:
+    drills = [experiments.load(name) for name in experiments.names()]
+    assert all(runs_on_cluster(drill) for drill in drills if drill.surprise)
+
+
+def test_the_list_says_where_a_drillruns(tmp_path: Path) -> None:
+    targets = {entry["drill"]: entry["targets"] for entry in Cli(tmp_path).json("drill", "list")}
+    assert targets["kill-region"] == ["local", "kube"]
+    assert targets["bad-release"] == ["local"]
+
+
+def test_an_image_of_a_registry_with_a_port_is_named_in_full() -> None:
+    assert values(PLACE)["image"] == {"repository": "registry.local:5000/archlab", "tag": "1"}
+    assert values(PLACE)["regions"] == namespaces("drill") == {"east": "drill-east", "west": "drill-west"}
+
+
+def test_envoy_takes_the_gateways_configuration(tmp_path: Path) -> None:
+    config = json.loads(front.elsewhere(["region.a.svc", "region.b.svc"], 8080))
+    config["admin"]["address"]["pipe"]["path"] = str(tmp_path / "admin.sock")
+    (tmp_path / "envoy.json").write_text(json.dumps(config))
+    command = [envoy_program(), "--mode", "validate", "-c", tmp_path / "envoy.json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_pod_counts_as_dead_when_its_containers_are_confirmed_to_have_ended() -> None:
+    ended, going = {"state": {"terminated": {}}}, {"state": {"running": {}}}
+    on_a_node = {"nodeName": "a"}
+    assert runs({"spec": on_a_node, "status": {"containerStatuses": [ended, going]}})
+    assert runs({"spec": on_a_node, "status": {}}), "nobody has said anything of it yet"
+    assert not runs({"spec": on_a_node, "status": {"containerStatuses": [ended]}})
+    assert not runs({"spec": {}, "status": {}})
