@@ -142,14 +142,15 @@ def _measured(done: list[Takeover], drilled: list[dict[str, object]]) -> None:
 
 
 def _drilled() -> list[dict[str, object]]:
-    """Of the drills that ran on their own testbed: median RTO and worst RPO, by drill and replication."""
+    """Of the drills that ran on this machine: median RTO and worst RPO, by drill and replication."""
     from statistics import median
 
     from archlab.drills import records
+    from archlab.spec.drill import Where
 
     found: dict[tuple[str, str], list[tuple[float, float]]] = {}
     for report in records.all_reports().values():
-        seen = report.measured
+        seen = report.measured if report.target is Where.LOCAL else None
         if seen and seen.rto_s is not None and seen.rpo_s is not None:
             key = report.drill, report.posture.replication.value
             found.setdefault(key, []).append((seen.rto_s, seen.rpo_s))

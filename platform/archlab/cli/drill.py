@@ -272,6 +272,7 @@ def trend(html: HtmlOption = None, as_json: JsonOption = False) -> None:
                 {
                     "drill": c.drill,
                     "replication": c.replication,
+                    "target": c.target,
                     **{verdict.value: c.ended(verdict) for verdict in Verdict},
                     "median_rto_s": c.median_rto_s,
                     "last_rto_s": c.last_rto_s,
@@ -284,14 +285,25 @@ def trend(html: HtmlOption = None, as_json: JsonOption = False) -> None:
         return
     rows = [
         (
-            *(c.drill, c.replication.value, *(c.ended(verdict) for verdict in Verdict)),
+            *(c.drill, c.replication.value, c.target.value, *(c.ended(verdict) for verdict in Verdict)),
             *(seconds(c.median_rto_s), seconds(c.last_rto_s, "never"), seconds(c.worst_rpo_s, "unknown")),
             "unknown" if c.most_lost is None else f"{c.most_lost:,}",
         )
         for c in found
     ]
-    columns = ("drill", "replication", "green", "red", "void", "RTO, median", "last", "RPO, worst", "most writes lost")
-    console.print(table("Drills over time", columns, rows, right=columns[2:]))
+    columns = (
+        "drill",
+        "replication",
+        "target",
+        "green",
+        "red",
+        "void",
+        "RTO, median",
+        "last",
+        "RPO, worst",
+        "most writes lost",
+    )
+    console.print(table("Drills over time", columns, rows, right=columns[3:]))
 
 
 def _tiers(found: DrillReport) -> list[dict[str, object]]:
@@ -305,7 +317,7 @@ def _tiers(found: DrillReport) -> list[dict[str, object]]:
 def _show(name: str, found: DrillReport) -> None:
     from archlab.drills import tiers
     from archlab.drills.figures import figures
-    from archlab.drills.page import CAVEAT
+    from archlab.drills.page import CAVEATS
 
     colour = COLOURS[found.verdict]
     if found.surprise:
@@ -326,7 +338,7 @@ def _show(name: str, found: DrillReport) -> None:
         console.print(table("What it means for each tier", ("tier", "", "value", "objective", "basis"), lines))
     posture = found.posture
     how = f"Replication {posture.replication.value}, recovery {posture.recovery.value}"
-    console.print(f"{how}, {posture.latency_ms:g} ms one way between the regions. {CAVEAT}", style="dim")
+    console.print(f"{how}, {posture.latency_ms:g} ms one way between the regions. {CAVEATS[found.target]}", style="dim")
 
 
 def _write(path: Path, page: str) -> None:

@@ -84,6 +84,8 @@ def create_app(region: LocalRegion, token: str, lifespan: Lifespan[Starlette] | 
             return Reply(value=known[call.what](**call.arguments))
         except ArchlabError as error:
             return Reply(failure=Failure.of(error))
+        except (OSError, ValueError, TypeError) as error:
+            return Reply(failure=Failure.of(ArchlabError(f"{call.what}: {type(error).__name__}: {error}")))
 
     async def do(request: Request) -> Response:
         if not hmac.compare_digest(request.headers.get(TOKEN, "").encode(), token.encode()):

@@ -12,7 +12,7 @@ from archlab.drills.curve import curve
 from archlab.drills.figures import figures, seconds
 from archlab.drills.measure import acknowledgements
 from archlab.drills.milestones import ABOUT, PAIRED, ROLLBACKS, fault_at, moment, outage
-from archlab.spec.drill import Attempt, DrillReport, Kind, Measured
+from archlab.spec.drill import Attempt, DrillReport, Kind, Measured, Where
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -22,6 +22,10 @@ LISTED = 60
 BEFORE_S, AFTER_S = 2.0, 1.0
 """What a curve shows beside the drill."""
 CAVEAT = "By a probe outside both regions, on one machine: a small database, no DNS, nobody to wake up."
+CAVEATS = {
+    Where.LOCAL: CAVEAT,
+    Where.KUBE: "By a probe outside the cluster, whose regions are namespaces: a small database, nobody to wake up.",
+}
 CLOCKS = (
     "All of them are the monotonic clock of one machine, read by three: the probe when an answer arrives, the platform"
     " when it notes what it does, the drill right before it injects something."
@@ -52,7 +56,7 @@ def render(name: str, report: DrillReport, attempts: Sequence[Attempt]) -> str:
         plot=None if zero is None or not attempts else _plot(report, attempts, zero),
         lost=() if zero is None or not attempts else lost_writes(report, attempts, zero),
         listed=LISTED,
-        caveat=CAVEAT,
+        caveat=CAVEATS[report.target],
         clocks=CLOCKS,
         drawing=drawing,
     )

@@ -41,6 +41,7 @@ from archlab.spec.drill import (
     Recovery,
     Surprise,
     Verdict,
+    Where,
 )
 from archlab.spec.lab import KubePlace
 from archlab.spec.plan import Progress
@@ -286,6 +287,7 @@ class _Drill:
             about=self.experiment.about,
             began=self.began,
             surprise=self.surprise,
+            target=Where.KUBE if self.testbed.site else Where.LOCAL,
             posture=self.testbed.posture,
             objectives=self._objectives(),
             verdict=verdict,

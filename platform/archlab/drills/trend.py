@@ -8,19 +8,20 @@ from statistics import median
 from typing import NamedTuple
 
 from archlab.drills import drawing
-from archlab.drills.page import CAVEAT, fill
-from archlab.spec.drill import DrillReport, Replication, Verdict
+from archlab.drills.page import CAVEATS, fill
+from archlab.spec.drill import DrillReport, Replication, Verdict, Where
 
 WIDTH, HIGH = 360, 90
 LEFT, TOP, EDGE = 44, 24, 12
 
 
 class Course(NamedTuple):
-    """All runs of a drill with one kind of replication."""
+    """All runs of a drill with one kind of replication, in one kind of place."""
 
     drill: str
     title: str
     replication: Replication
+    target: Where
     runs: tuple[DrillReport, ...]
     """Oldest first."""
 
@@ -81,16 +82,17 @@ class Chart(NamedTuple):
 
 
 def courses(reports: Mapping[str, DrillReport]) -> tuple[Course, ...]:
-    """Reports by drill and replication.
+    """Reports by drill, replication and target.
 
     Args:
         reports: by the name of the run, oldest first.
     """
-    found: dict[tuple[str, Replication], list[DrillReport]] = defaultdict(list)
+    found: dict[tuple[str, Replication, Where], list[DrillReport]] = defaultdict(list)
     for report in reports.values():
-        found[report.drill, report.posture.replication].append(report)
+        found[report.drill, report.posture.replication, report.target].append(report)
     return tuple(
-        Course(drill, runs[-1].title, replication, tuple(runs)) for (drill, replication), runs in sorted(found.items())
+        Course(drill, runs[-1].title, replication, target, tuple(runs))
+        for (drill, replication, target), runs in sorted(found.items())
     )
 
 
@@ -107,7 +109,7 @@ def render(reports: Mapping[str, DrillReport]) -> str:
         charts=[chart(c) for c in found if any(r.measured for r in c.runs)],
         runs=list(reports.items())[::-1],
         counts=counts,
-        caveat=CAVEAT,
+        caveat=" ".join(CAVEATS[target] for target in sorted({c.target for c in found})),
         size=(WIDTH, TOP + HIGH + EDGE),
         left=LEFT,
         right=WIDTH - EDGE,

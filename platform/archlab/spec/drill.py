@@ -17,6 +17,7 @@ from .drill_kinds import (
     Recovery,
     Replication,
     Verdict,
+    Where,
 )
 
 __all__ = [
@@ -35,6 +36,7 @@ __all__ = [
     "Surprise",
     "TierObjectives",
     "Verdict",
+    "Where",
 ]
 
 
@@ -184,6 +186,8 @@ class DrillReport(Spec):
     began: UtcTime
     surprise: Surprise | None = None
     """None for a drill that was announced."""
+    target: Where = Where.LOCAL
+    """Where the regions were."""
     posture: Posture
     objectives: Objectives
     verdict: Verdict

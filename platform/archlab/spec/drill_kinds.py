@@ -40,6 +40,15 @@ class Kind(StrEnum):
     """Make a version champion: the gate decides each time."""
 
 
+class Where(StrEnum):
+    """Where the regions of a drill are."""
+
+    LOCAL = "local"
+    """Processes of one machine."""
+    KUBE = "kube"
+    """Pods of a cluster."""
+
+
 class Verdict(StrEnum):
     """How a drill ended."""
 
