@@ -64,9 +64,11 @@ class Namespace:
             TargetError: one is not confirmed to be dead in time: its node may be out of reach, and it may run on.
         """
         self._raise_fence(reason)
-        self._delete_pods()
         deadline = time.monotonic() + GONE_S
-        while any(runs(pod) for pod in self._pods()):
+        while left := [pod for pod in self._pods() if runs(pod)]:
+            # one may have been made in the moment before the fence was in force
+            if not all(pod["metadata"].get("deletionTimestamp") for pod in left):
+                self._delete_pods()
             if time.monotonic() > deadline:
                 raise TargetError(
                     f"After {GONE_S:g} s nobody confirms that the pod in {self._namespace} is dead.",
@@ -79,19 +81,13 @@ class Namespace:
         fence = self._api.inside("resourcequotas", FENCE, namespace=self._namespace)
         if not self._api.exists(fence):
             return False
-        until(
-            lambda: not self._pods(),
-            f"pods in {self._namespace} do not go away",
-            f"kubectl get pods -n {self._namespace}",
-        )
+        until(lambda: not self._pods(), f"pods in {self._namespace} do not go away", self._see("pods"))
         self._api.delete(fence)
         # whoever makes pods tries ever more seldom when it is refused: a new template makes it try now
         anew = {"metadata": {"annotations": {f"{DRILL}-revived": str(time.time_ns())}}}
         path = self._api.inside("deployments", "region", group="apps/v1", namespace=self._namespace)
         self._api.patch(path, {"spec": {"template": anew}})
-        until(
-            self._answers, f"the agent in {self._namespace} does not answer", f"kubectl get events -n {self._namespace}"
-        )
+        until(self._answers, f"the agent in {self._namespace} does not answer", self._see("events"))
         return True
 
     def _answers(self) -> bool:
@@ -136,7 +132,9 @@ class Namespace:
 
 
 def runs(pod: Object) -> bool:
-    """Whether a pod may have a process: one that was never placed on a node has none."""
+    """Whether a pod may have a process, or get one. One that is to go and was never placed on a node has none."""
+    if not pod["metadata"].get("deletionTimestamp"):
+        return True
     if not pod["spec"].get("nodeName"):
         return False
     states = pod["status"].get("containerStatuses", ())

@@ -60,8 +60,15 @@ def test_envoy_takes_the_gateways_configuration(tmp_path: Path) -> None:
 
 def test_a_pod_counts_as_dead_when_its_containers_are_confirmed_to_have_ended() -> None:
     ended, going = {"state": {"terminated": {}}}, {"state": {"running": {}}}
-    on_a_node = {"nodeName": "a"}
-    assert runs({"spec": on_a_node, "status": {"containerStatuses": [ended, going]}})
-    assert runs({"spec": on_a_node, "status": {}}), "nobody has said anything of it yet"
-    assert not runs({"spec": on_a_node, "status": {"containerStatuses": [ended]}})
-    assert not runs({"spec": {}, "status": {}})
+
+    def pod(*states: object, node: str = "a", doomed: bool = True) -> dict[str, object]:
+        metadata = {"deletionTimestamp": "now"} if doomed else {}
+        spec = {"nodeName": node} if node else {}
+        return {"metadata": metadata, "spec": spec, "status": {"containerStatuses": list(states)}}
+
+    assert runs(pod(ended, going))
+    assert runs(pod()), "nobody has said anything of it yet"
+    assert not runs(pod(ended))
+    assert not runs(pod(node="")), "it was never placed"
+    assert runs(pod(node="", doomed=False)), "it may be placed yet"
+    assert runs(pod(ended, doomed=False)), "its container may be started again"
