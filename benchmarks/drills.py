@@ -1,7 +1,7 @@
 """What recovery reaches, over many runs: `python -m benchmarks.drills kills | table`.
 
 `kills` kills the primary region again and again, at random moments, and asks each time whether every acknowledged write
-is in the other one. `table` runs every drill in every posture several times.
+is in the other one. `table` runs every drill in every posture several times; with `--target kube` on a cluster.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import argparse
 import random
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,12 +20,14 @@ from archlab.drills import experiments, records
 from archlab.drills.failover import failover, restore_standby
 from archlab.drills.measure import IN_A_ROW, acknowledgements, measure
 from archlab.drills.probe import acknowledged_present, read_ledger
-from archlab.drills.run import run
+from archlab.drills.run import run, runs_on_cluster
 from archlab.drills.testbed import Testbed
 from archlab.drills.waiting import wait
 from archlab.lab.lock import exclusive
+from archlab.lab.placing import place
 from archlab.settings import LabFolder
 from archlab.spec.drill import DrillReport, Event, Kind, Posture, Replication
+from archlab.spec.lab import KubePlace
 
 LATEST_S = 1.2
 """A kill comes this long after the pair is whole, at the latest."""
@@ -116,12 +118,13 @@ def _kills(replication: str, count: int, seed: int) -> int:
     return int(replication == Replication.SYNCHRONOUS.value and lost > 0)
 
 
-def _table(runs: int, only: str | None) -> int:
+def _table(runs: int, only: list[str], postures: Sequence[str], there: KubePlace | None) -> int:
     columns = ("drill", "replication", "runs", "detection", "RTO", "RPO", "writes lost", "failed requests", "failback")
     print(f"| {' | '.join(columns)} |\n{'|---' * len(columns)}|")
-    for name in [only] if only else experiments.names():
-        for replication, posture in POSTURES.items():
-            found = [run(name, posture, lambda *_: None)[1] for _ in range(runs)]
+    possible = [name for name in experiments.names() if not there or runs_on_cluster(experiments.load(name))]
+    for name in only or possible:
+        for replication in postures:
+            found = [run(name, POSTURES[replication], lambda *_: None, place=there)[1] for _ in range(runs)]
             print(_row(name, replication, found), flush=True)
     return 0
 
@@ -154,14 +157,17 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.drills")
     parser.add_argument("what", choices=("kills", "table"), nargs="?", default="table")
     parser.add_argument("--count", type=int, default=50, help="kills")
-    parser.add_argument("--replication", choices=sorted(POSTURES), default="sync")
+    parser.add_argument("--replication", choices=sorted(POSTURES), help="kills: sync by default; table: both")
     parser.add_argument("--seed", type=int, default=1, help="of the moments of the kills")
-    parser.add_argument("--only", choices=experiments.names(), help="one drill")
+    parser.add_argument("--only", choices=experiments.names(), action="append", default=[], help="this drill")
+    parser.add_argument("--target", choices=("local", "kube"), default="local", help="where the table's regions are")
+    parser.add_argument("--namespace", default="archlab-drill", help="kube: of the gateway")
     parser.add_argument("--runs", type=int, default=5, help="of each drill in each posture")
     asked = parser.parse_args()
     if asked.what == "kills":
-        return _kills(asked.replication, asked.count, asked.seed)
-    return _table(asked.runs, asked.only)
+        return _kills(asked.replication or "sync", asked.count, asked.seed)
+    postures = [asked.replication] if asked.replication else list(POSTURES)
+    return _table(asked.runs, asked.only, postures, place(None, asked.namespace, asked.target))
 
 
 if __name__ == "__main__":
