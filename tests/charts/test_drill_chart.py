@@ -11,11 +11,12 @@ import yaml
 from tests.charts.test_charts import render
 
 from archlab.drills.agent import AGENT_PORT, DATABASE_PORT, SERVICE_PORT
-from archlab.drills.cluster import values
+from archlab.drills.cluster import service, values
 from archlab.settings import data_root
 from archlab.spec.lab import KubePlace
 
 CHART = data_root("helm") / "archlab-drill"
+ADDRESSES = {"east": "10.96.0.101", "west": "10.96.0.102"}
 VALUES = CHART / "ci" / "two-regions-values.yaml"
 EAST, WEST = "archlab-drill-east", "archlab-drill-west"
 Rendered = dict[tuple[str, str, str], dict[str, Any]]
@@ -34,7 +35,7 @@ def test_the_values_in_ci_are_those_that_a_drill_makes() -> None:
     place = KubePlace(
         kubeconfig="", namespace="archlab-drill", image="archlab:0.1.0", serving_image="", node_port=30_900
     )
-    assert yaml.safe_load(VALUES.read_text()) == values(place)
+    assert yaml.safe_load(VALUES.read_text()) == values(place, ADDRESSES)
 
 
 @needs_helm
@@ -61,17 +62,24 @@ def test_a_pod_has_no_power_and_a_region_dies_with_its_agent(rendered: Rendered)
 def test_a_region_reaches_the_others_database_and_nothing_else(rendered: Rendered, own: str, other: str) -> None:
     (container,) = rendered[own, "Deployment", "region"]["spec"]["template"]["spec"]["containers"]
     environment = {entry["name"]: entry["value"] for entry in container["env"]}
-    assert environment["ARCHLAB_DRILL_OTHER"] == f"region.{other}.svc:{DATABASE_PORT}"
-    _, out = rendered[own, "NetworkPolicy", "region"]["spec"]["egress"]
+    assert environment["ARCHLAB_DRILL_OTHER"] == f"{ADDRESSES[other.rpartition('-')[2]]}:{DATABASE_PORT}"
+    (out,) = rendered[own, "NetworkPolicy", "region"]["spec"]["egress"]
     (peer,) = out["to"]
     assert peer["namespaceSelector"]["matchLabels"] == {"kubernetes.io/metadata.name": other}
     assert out["ports"] == [{"port": DATABASE_PORT}]
-    served = rendered[own, "Service", "region"]["spec"]["ports"]
-    assert {entry["name"]: entry["port"] for entry in served} == {
+    assert {entry["name"]: entry["containerPort"] for entry in container["ports"]} == {
         "agent": AGENT_PORT,
         "service": SERVICE_PORT,
         "database": DATABASE_PORT,
     }
+
+
+@needs_helm
+def test_the_services_that_a_drill_makes_select_the_charts_pods(rendered: Rendered) -> None:
+    asked = {**service()["spec"]["selector"], "app.kubernetes.io/instance": "archlab"}
+    for namespace in (EAST, WEST):
+        labels = rendered[namespace, "Deployment", "region"]["spec"]["template"]["metadata"]["labels"]
+        assert asked.items() <= labels.items()
 
 
 @needs_helm
@@ -83,7 +91,7 @@ def test_the_gateway_asks_east_first_and_goes_by_what_regions_say(rendered: Rend
         for group in cluster["load_assignment"]["endpoints"]
         for entry in group["lb_endpoints"]
     ]
-    assert hosts == [(0, f"region.{EAST}.svc"), (1, f"region.{WEST}.svc")]
+    assert hosts == [(0, ADDRESSES["east"]), (1, ADDRESSES["west"])]
     assert cluster["health_checks"][0]["http_health_check"]["path"] == "/primary"
 
 

@@ -45,9 +45,9 @@ securityContext:
   capabilities: {drop: [ALL]}
 {{- end }}
 
-{{/* The other region's namespace. Call with root and region. */}}
+{{/* What the other region is called. Call with region. */}}
 {{- define "archlab-drill.other" -}}
-{{- if eq .region "east" }}{{ .root.Values.regions.west }}{{ else }}{{ .root.Values.regions.east }}{{ end }}
+{{- if eq .region "east" }}west{{ else }}east{{ end }}
 {{- end }}
 
 {{/* A peer: the pods of a component in a namespace. Call with root, namespace and component. */}}

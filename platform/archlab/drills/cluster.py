@@ -16,7 +16,7 @@ from functools import partial
 from typing import Any
 
 from archlab.drills import front
-from archlab.drills.agent import DATABASE_PORT, SERVICE_PORT
+from archlab.drills.agent import AGENT_PORT, DATABASE_PORT, SERVICE_PORT
 from archlab.drills.house import DRILL, Namespace, PodAgent
 from archlab.drills.region import REGIONS
 from archlab.drills.remote import RemoteRegion
@@ -79,9 +79,9 @@ class Cluster:
             progress("clear", f"what an earlier drill left: {', '.join(left)}")
             self.close()
         progress("start", f"namespaces {', '.join(mine)}")
-        for name in mine:
-            self._make(name)
-        self._release.upgrade(data_root("helm") / CHART, values(self.place))
+        self._make_namespace(self.place.namespace)
+        addresses = {region: self._make_home(name) for region, name in namespaces(self.place.namespace).items()}
+        self._release.upgrade(data_root("helm") / CHART, values(self.place, addresses))
         progress("start", "pods of both regions and of the gateway")
         self._await_ready(mine)
         if not self.place.gateway:
@@ -154,15 +154,20 @@ class Cluster:
         labels = self._api.get(f"/api/v1/namespaces/{name}")["metadata"].get("labels", {})
         return bool(labels.get(DRILL) == self.place.namespace and labels.get(OWNER) == owner())
 
-    def _make(self, name: str) -> None:
+    def _make_namespace(self, name: str) -> None:
         labels = {"app.kubernetes.io/part-of": "archlab", DRILL: self.place.namespace, OWNER: owner(), **SECURITY}
         metadata: Object = {"name": name, "labels": labels | dict([OURS])}
         self._api.create("/api/v1/namespaces", {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
-        if name != self.place.namespace:
-            held = {"token": self._token, "password": f"*:*:*:{USER}:{self._password}\n"}
-            data = {key: base64.b64encode(value.encode()).decode() for key, value in held.items()}
-            secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": SECRET}, "data": data}
-            self._api.create(self._api.inside("secrets", namespace=name), secret)
+
+    def _make_home(self, namespace: str) -> str:
+        """A region's namespace, with what its pod has to know, and an address that stays; that address."""
+        self._make_namespace(namespace)
+        held = {"token": self._token, "password": f"*:*:*:{USER}:{self._password}\n"}
+        data = {key: base64.b64encode(value.encode()).decode() for key, value in held.items()}
+        secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": SECRET}, "data": data}
+        self._api.create(self._api.inside("secrets", namespace=namespace), secret)
+        made = self._api.create(self._api.inside("services", namespace=namespace), service())
+        return str(made["spec"]["clusterIP"])
 
 
 def owner() -> str:
@@ -171,14 +176,34 @@ def owner() -> str:
     return hashlib.sha256(known.encode()).hexdigest()[:16]
 
 
-def values(place: KubePlace) -> dict[str, Any]:
-    """The chart's values for a place. Pure."""
+def service() -> Object:
+    """A region's Service: who is asked is decided by the gateway's checks, not by the pod's readiness. Pure."""
+    ports = {"agent": AGENT_PORT, "service": SERVICE_PORT, "database": DATABASE_PORT}
+    spec = {
+        "publishNotReadyAddresses": True,
+        "selector": {"app.kubernetes.io/instance": CHART, UNIT: "region"},
+        "ports": [{"name": name, "port": port, "targetPort": name} for name, port in ports.items()],
+    }
+    metadata = {"name": "region", "labels": {"app.kubernetes.io/part-of": "archlab"}}
+    return {"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec}
+
+
+def values(place: KubePlace, addresses: Mapping[str, str]) -> dict[str, Any]:
+    """The chart's values. Pure.
+
+    Args:
+        place: image and namespace.
+        addresses: of the regions' Services. With names, a gateway whose first question got lost would wait for long.
+    """
     repository, _, tag = place.image.rpartition(":")
-    hosts = [f"region.{namespace}.svc" for namespace in namespaces(place.namespace).values()]
+    homes = namespaces(place.namespace)
     return {
         "image": {"repository": repository, "tag": tag},
-        "regions": namespaces(place.namespace),
-        "gateway": {"config": front.elsewhere(hosts, SERVICE_PORT), "nodePort": place.node_port},
+        "regions": {name: {"namespace": homes[name], "address": addresses[name]} for name in REGIONS},
+        "gateway": {
+            "config": front.elsewhere([addresses[name] for name in REGIONS], SERVICE_PORT),
+            "nodePort": place.node_port,
+        },
         "ports": {"service": SERVICE_PORT, "database": DATABASE_PORT},
     }
 

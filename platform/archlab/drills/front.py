@@ -43,16 +43,15 @@ def command(
 
 
 def elsewhere(hosts: Sequence[str], port: int) -> str:
-    """Envoy's configuration for regions that have names, in a pod of its own: it listens on all addresses.
+    """Envoy's configuration in a pod of its own: it listens on all addresses.
 
     Args:
-        hosts: of the regions' services, the preferred one first; looked up again and again.
+        hosts: addresses of the regions' services, the preferred one first.
         port: theirs.
     """
     places = [{"socket_address": {"address": host, "port_value": port}} for host in hosts]
-    cluster = {**_cluster(CLUSTER, places, HEALTH), "type": "STRICT_DNS", "dns_lookup_family": "V4_PREFERRED"}
     there = {"socket_address": {"address": ANY_ADDRESS, "port_value": LISTENS}}
-    return json.dumps(_static(there, ADMIN, [_route("/", CLUSTER)], [cluster]), indent=1)
+    return json.dumps(_static(there, ADMIN, [_route("/", CLUSTER)], [_cluster(CLUSTER, places, HEALTH)]), indent=1)
 
 
 def _bootstrap(

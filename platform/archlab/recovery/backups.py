@@ -248,17 +248,31 @@ class Store:
         with self.sealed(backup.name).open("rb") as source:
             opened = Opened(source, key_in(self.key))
             with tarfile.open(fileobj=cast(BinaryIO, opened), mode="r|") as tar:
+                # Python before 3.11.4 has no filters
+                tar.extraction_filter = getattr(tarfile, "data_filter", None)
                 for member in tar:
                     if member.name == CONTENT and (file := tar.extractfile(member)):
                         content = BackupContent.model_validate_json(file.read())
                     else:
-                        tar.extract(member, into, filter="data")
+                        _refuse_outside(member)
+                        tar.extract(member, into)
             # what comes after the archive's own end is a part of the file too
             while opened.read(1 << 20):
                 continue
         if content is None or content.name != backup.name:
             raise DamagedError(f"{backup.name} holds another backup, or none.", REMEDY)
         return content
+
+
+def _refuse_outside(member: tarfile.TarInfo) -> None:
+    """Let plain files and folders pass that stay in the place.
+
+    Raises:
+        DamagedError: it is something else, or leads out of it.
+    """
+    parts = Path(member.name)
+    if not (member.isfile() or member.isdir()) or parts.is_absolute() or ".." in parts.parts:
+        raise DamagedError(f"It holds {member.name}, which is no plain file in it.", REMEDY)
 
 
 def repeat(take: Callable[[], object], every_s: float, ended: Callable[[float], bool]) -> None:

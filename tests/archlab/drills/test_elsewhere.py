@@ -45,12 +45,14 @@ def test_the_list_says_where_a_drillruns(tmp_path: Path) -> None:
 
 
 def test_an_image_of_a_registry_with_a_port_is_named_in_full() -> None:
-    assert values(PLACE)["image"] == {"repository": "registry.local:5000/archlab", "tag": "1"}
-    assert values(PLACE)["regions"] == namespaces("drill") == {"east": "drill-east", "west": "drill-west"}
+    made = values(PLACE, {"east": "10.0.0.1", "west": "10.0.0.2"})
+    assert made["image"] == {"repository": "registry.local:5000/archlab", "tag": "1"}
+    assert made["regions"]["west"] == {"namespace": "drill-west", "address": "10.0.0.2"}
+    assert namespaces("drill") == {"east": "drill-east", "west": "drill-west"}
 
 
 def test_envoy_takes_the_gateways_configuration(tmp_path: Path) -> None:
-    config = json.loads(front.elsewhere(["region.a.svc", "region.b.svc"], 8080))
+    config = json.loads(front.elsewhere(["10.0.0.1", "10.0.0.2"], 8080))
     config["admin"]["address"]["pipe"]["path"] = str(tmp_path / "admin.sock")
     (tmp_path / "envoy.json").write_text(json.dumps(config))
     command = [envoy_program(), "--mode", "validate", "-c", tmp_path / "envoy.json"]
