@@ -254,7 +254,7 @@ class Store:
                     if member.name == CONTENT and (file := tar.extractfile(member)):
                         content = BackupContent.model_validate_json(file.read())
                     else:
-                        _refuse_outside(member)
+                        refuse_outside(member)
                         tar.extract(member, into)
             # what comes after the archive's own end is a part of the file too
             while opened.read(1 << 20):
@@ -264,7 +264,7 @@ class Store:
         return content
 
 
-def _refuse_outside(member: tarfile.TarInfo) -> None:
+def refuse_outside(member: tarfile.TarInfo) -> None:
     """Let plain files and folders pass that stay in the place.
 
     Raises:

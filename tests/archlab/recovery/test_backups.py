@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tarfile
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from archlab.errors import ConflictError, NotFoundError, UserError
-from archlab.recovery.backups import Store, repeat
+from archlab.recovery.backups import Store, refuse_outside, repeat
 from archlab.recovery.vault import DamagedError
 from archlab.spec.backup import Backup, BackupContent
 
@@ -215,3 +216,11 @@ def test_a_schedule_leaves_out_what_it_missed() -> None:
     waited.clear()
     repeat(slow, 0.001, ended)
     assert max(waited) <= 0.001, "the next begins at once, and only once"
+
+
+@pytest.mark.parametrize(("name", "kind"), [("../x", tarfile.REGTYPE), ("/x", tarfile.REGTYPE), ("x", tarfile.SYMTYPE)])
+def test_what_would_lead_out_of_the_place_is_not_opened(name: str, kind: bytes) -> None:
+    member = tarfile.TarInfo(name)
+    member.type = kind
+    with pytest.raises(DamagedError, match="no plain file"):
+        refuse_outside(member)
