@@ -129,6 +129,7 @@ def test_records_of_control_are_copied_and_counted(both: Stores) -> None:
     both.record("0")
     wait_for(lambda: both.logged(WEST) == ["a", "b", "0"], "what came later, wherever it sorts")
     wait_for(lambda: both.state(Part.LEDGER).records == 3, "the count")
+    assert both.logged(WEST) == both.logged(EAST) == ["a", "b", "0"], "none twice"
 
 
 def test_a_part_that_becomes_backup_only_is_archived_and_its_copy_given_up(both: Stores) -> None:
