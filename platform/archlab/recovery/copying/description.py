@@ -43,9 +43,30 @@ class Description(Spec):
         return next(copy for copy in self.copies if copy.part is part)
 
 
-def read(folder: Path) -> Description:
-    """What a region's store is to do."""
-    return Description.model_validate_json((folder / DESCRIPTION).read_bytes())
+class Told:
+    """What a region's store is to do; parsed again when it was written anew.
+
+    Args:
+        folder: the region's.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / DESCRIPTION
+        self._last: tuple[tuple[int, int], Description] | None = None
+
+    def now(self) -> Description:
+        """As it stands.
+
+        Raises:
+            OSError: it is not there.
+            ValueError: it is none.
+        """
+        status = self._path.stat()
+        # it is replaced and never changed
+        stamp, last = (status.st_mtime_ns, status.st_ino), self._last
+        if last is None or last[0] != stamp:
+            last = self._last = stamp, Description.model_validate_json(self._path.read_bytes())
+        return last[1]
 
 
 def state(folder: Path) -> RegionFiles:
