@@ -15,9 +15,9 @@ from pathlib import Path
 from archlab.errors import UnavailableError
 from archlab.files import write_model
 from archlab.recovery import fencing
-from archlab.recovery.copying import arrivals, description, exporting, standing
+from archlab.recovery.copying import arrivals, description, exporting, following, standing
 from archlab.recovery.copying.archiving import Archive
-from archlab.recovery.copying.catalogue import REGISTRY, RELEASES, SNAPSHOTS
+from archlab.recovery.copying.catalogue import REGISTRY, RELEASES, SNAPSHOTS, Catalogue
 from archlab.recovery.copying.description import DESCRIPTION, SEEN, STATE, Description
 from archlab.settings import LabFolder
 from archlab.spec.regions import Copying, Part, PartCopy, RegionsPlan
@@ -119,6 +119,9 @@ def restore(folder: LabFolder, pair: RegionsPlan, place: Place) -> str:
         with suppress(UnavailableError):
             copy_now(place, part)  # it refuses; from then on it gives up no file that nobody keeps up to date
     said = [Archive(places.file_archive(folder), _key(folder), part).restore(place.files) for part in parts]
+    for part in parts:
+        # the region that was lost had all of it: what is deleted from now on has to go there too when it is back
+        following.remember(following.seen_of(place.folder / SEEN, part), Catalogue(place.files).listing(part))
     return "; ".join(said)
 
 

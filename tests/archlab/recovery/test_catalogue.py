@@ -9,7 +9,7 @@ import pytest
 
 from archlab.files import write_atomic, write_model
 from archlab.recovery.copying.catalogue import Catalogue
-from archlab.recovery.copying.description import DESCRIPTION, Told
+from archlab.recovery.copying.description import DESCRIPTION, told
 from archlab.spec.regions import Part
 from two_stores import EAST, WEST, Stores
 
@@ -47,16 +47,16 @@ def test_what_is_being_written_and_what_lies_elsewhere_is_not_listed(tmp_path: P
 def test_a_store_hears_at_once_what_it_is_told_and_parses_it_once(tmp_path: Path) -> None:
     made = Stores(tmp_path)
     made.describe()
-    told = Told(tmp_path / EAST)
-    first = told.now()
+    kept = told(tmp_path / EAST)
+    first = kept.read()
     assert first.primary
-    assert told.now() is first
+    assert kept.read() is first
     made.primary = WEST
     made.describe()
-    assert not told.now().primary
+    assert not kept.read().primary
     write_model(tmp_path / EAST / DESCRIPTION, first)
     os.utime(tmp_path / EAST / DESCRIPTION, (1, 1))
-    assert told.now().primary
+    assert kept.read().primary
     (tmp_path / EAST / DESCRIPTION).unlink()
     with pytest.raises(FileNotFoundError):
-        told.now()
+        kept.read()

@@ -44,6 +44,8 @@ class Listing(Spec):
     """A part's files, in order of their paths."""
 
     entries: tuple[Entry, ...] = ()
+    gone: tuple[Entry, ...] = ()
+    """Of a region that took over: what the other one had by then, and what has been deleted since."""
 
     @cached_property
     def digest(self) -> str:
@@ -51,7 +53,7 @@ class Listing(Spec):
         named = [(entry.path, entry.sha256) for entry in self.entries]
         return hashlib.sha256(json.dumps(named).encode()).hexdigest()
 
-    @property
+    @cached_property
     def by_path(self) -> dict[str, Entry]:
         """The same by path."""
         return {entry.path: entry for entry in self.entries}
