@@ -89,6 +89,11 @@ def file_archive(folder: LabFolder) -> Path:
     return root(folder) / OUTSIDE[2]
 
 
+def key(folder: LabFolder) -> Path:
+    """What opens backups and archives of files; outside both regions as they are."""
+    return root(folder) / "files.key"
+
+
 def spool(folder: LabFolder) -> Path:
     """What control and jobs write while no region takes it."""
     return root(folder) / OUTSIDE[3]
