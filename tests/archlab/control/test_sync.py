@@ -39,7 +39,7 @@ from control_process import START
 
 POD = User(name="replica", team="platform", roles=("replica",))
 VIEWER = User(name="eve", team="operations", roles=("viewer",))
-START_WITHIN_S = 60.0
+START_WITHIN_S = 120.0
 CARD = {"name": "l4-1", "uuid": "emulated-n-l4-1", "product": "NVIDIA L4", "profile": "", "memory_bytes": 900 << 20}
 HELD = {"ARCHLAB_DEVICE_NVIDIA_COM_GPU_INFO": json.dumps([{**CARD, "basis": "emulated"}])}
 """What the device plugin tells a container that holds a card."""
