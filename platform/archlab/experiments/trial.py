@@ -36,6 +36,7 @@ from archlab.spec.airline import Scoreboard
 from archlab.spec.experiments import DesignRun, DesignTask, DesignTrial, Load, LoadFigures, Noise
 from archlab.spec.plan import Progress
 from archlab.spec.scenario import Mode, Overrides, Scenario
+from archlab_serving.settings import MAX_ROWS
 
 DAY = timedelta(days=1)
 USERS = 10
@@ -154,7 +155,7 @@ def _noise(where: Conditions) -> list[str | int | float | None]:
     if not where.noisy:
         return ["", where.noise_rows]
     rows, per_s = (where.loudness.rows, where.loudness.per_s) if where.loudness else (None, None)
-    return [where.noisy, where.noise_rows, rows, per_s, neighbours.MOST_PER_S, neighbours.MAX_ROWS, REPEATS]
+    return [where.noisy, where.noise_rows, rows, per_s, neighbours.MOST_PER_S, MAX_ROWS, REPEATS]
 
 
 def _measured(lab: Lab, name: str, design: Overrides, where: Conditions, progress: Progress) -> DesignRun:

@@ -14,7 +14,6 @@ from archlab.experiments.disturbance import outcomes, rows, void
 from archlab.experiments.neighbours import (
     BODIES,
     ENOUGH,
-    MAX_ROWS,
     MOST_PER_S,
     PRESSURE,
     Loudness,
@@ -28,6 +27,7 @@ from archlab.plan.loading import load_scenario, scenario_folder
 from archlab.spec.experiments import NoiseFigures
 from archlab.spec.neighbours import CONTROL, NeighbourReport, NeighbourRun, TeamFigures
 from archlab.spec.scenario import Mode, Scenario
+from archlab_serving.settings import MAX_ROWS
 
 
 @pytest.fixture(scope="module")
