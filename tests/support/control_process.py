@@ -20,7 +20,7 @@ from archlab.spec.scenario import User
 from archlab.targets.commands import LEAN
 
 VIEWER = User(name="eve", team="operations", roles=("viewer",))
-START_WITHIN_S = 60.0
+START_WITHIN_S = 120.0
 
 
 class Control:

@@ -30,7 +30,7 @@ from archlab.spec.plan import Backend, Plan, Role, Route, Unit
 from archlab.spec.scenario import User
 
 MEMBER = User(name="ada", team="operations", roles=("viewer", "developer"))
-WAIT_S = 20.0
+WAIT_S = 120.0
 FLUSH = ("--file-flush-interval-msec", "200")
 
 

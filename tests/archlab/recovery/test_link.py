@@ -93,7 +93,7 @@ def test_a_cut_is_silence_and_nothing_is_lost_when_it_heals(link: tuple[int, Pat
         connected.settimeout(0.2)
         with pytest.raises(TimeoutError):
             connected.recv(4)
-        assert tell(control).queued_bytes == 4
+        wait_for(lambda: tell(control).queued_bytes == 4, "the bytes on their way")
         with socket.create_connection(("127.0.0.1", port), timeout=0.2) as late, pytest.raises(TimeoutError):
             _ask(late)
         connected.settimeout(10)

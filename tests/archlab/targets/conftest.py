@@ -24,7 +24,7 @@ from archlab.targets.local import LocalTarget
 
 UPSTREAM = Path(__file__).parent.parent / "gateway"
 MEMBER = User(name="ada", team="operations", roles=("viewer",))
-WAIT_S = 30.0
+WAIT_S = 120.0
 
 
 def wait_until(condition: Callable[[], object], what: str) -> None:

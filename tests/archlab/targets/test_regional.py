@@ -163,7 +163,7 @@ def test_backup_only_is_restored_from_the_archive_if_loss_is_accepted(made: Call
     regions.write(EAST, *range(20))
     archived = places.archive(regions.folder)
     ((piece,),) = regions.server(EAST).ask("SELECT pg_walfile_name(pg_switch_wal())")
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while not (archived / str(piece)).exists():
         assert time.monotonic() < deadline, "the log is archived"
         time.sleep(0.1)

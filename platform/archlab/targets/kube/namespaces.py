@@ -10,6 +10,7 @@ from functools import partial
 
 from archlab import identity
 from archlab.errors import ConflictError, NotFoundError, TargetError
+from archlab.files import file_sha256
 from archlab.settings import LabFolder
 from archlab.spec.access import PLATFORM_TEAM
 from archlab.spec.plan import Plan
@@ -26,6 +27,8 @@ REPLICA = "replica"
 REPLICA_LIFETIME_S = 30 * 24 * 3600
 SECURITY = {"pod-security.kubernetes.io/enforce": "restricted", "pod-security.kubernetes.io/warn": "restricted"}
 LAB, OURS = "archlab.dev/lab", ("app.kubernetes.io/managed-by", "archlab")
+HOLDER = "archlab.dev/holder"
+"""Annotation: which of all labs of that name, on whatever machine, has the namespace."""
 GONE_S = 90.0
 PAUSE_S = 0.2
 
@@ -52,7 +55,7 @@ class Namespaces:
         """The lab's, with all of its keys.
 
         Raises:
-            ConflictError: it is another lab's.
+            ConflictError: it is another lab's, maybe one of the same name on another machine.
         """
         self._make(self.own, PLATFORM_TEAM, KEYS)
 
@@ -63,7 +66,9 @@ class Namespaces:
             ConflictError: one of them is something else's.
             UserError: a name would be too long.
         """
-        for name in self.of(plan)[1:]:
+        own, *teams = self.of(plan)
+        self._check_lab(own)
+        for name in teams:
             self._check_free(name)
         self.make_own()
         for tenant in plan.tenants:
@@ -105,16 +110,25 @@ class Namespaces:
         return [name for name in names if (found := self._get(name)) and self._is_ours(found)]
 
     def _make(self, name: str, team: str, keys: tuple[str, ...]) -> None:
-        found = self._get(name)
-        held = (found or {}).get("metadata", {}).get("labels", {}).get(LAB, self.folder.name)
+        self._check_lab(name)
+        labels = {"app.kubernetes.io/part-of": "archlab", LAB: self.folder.name, "archlab.dev/team": team, **SECURITY}
+        metadata = {"name": name, "labels": labels | dict([OURS]), "annotations": {HOLDER: self._holder}}
+        self.api.apply(f"/api/v1/namespaces/{name}", {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
+        self.api.apply(self.api.inside("secrets", KEYS_SECRET, namespace=name), self._secret(team, keys))
+
+    def _check_lab(self, name: str) -> None:
+        """One of another lab's is nothing to take; nor of one that is called the same, on another machine."""
+        found = self._get(name) or {"metadata": {}}
+        held = found["metadata"].get("labels", {}).get(LAB, self.folder.name)
         if held != self.folder.name:
             raise ConflictError(
                 f"The namespace {name} is one of lab {held}.", "Choose another name: archlab up --lab NAME"
             )
-        labels = {"app.kubernetes.io/part-of": "archlab", LAB: self.folder.name, "archlab.dev/team": team, **SECURITY}
-        metadata = {"name": name, "labels": labels | dict([OURS])}
-        self.api.apply(f"/api/v1/namespaces/{name}", {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
-        self.api.apply(self.api.inside("secrets", KEYS_SECRET, namespace=name), self._secret(team, keys))
+        if not self._is_held(found):
+            raise ConflictError(
+                f"The namespace {name} is of another lab called {held}: somebody else's, or one whose folder is gone.",
+                f"Choose another name: archlab up --lab NAME. If it is yours: kubectl delete namespace {name}",
+            )
 
     def _check_free(self, name: str) -> None:
         """A namespace that somebody made is nothing to take: it would go with the lab."""
@@ -140,7 +154,20 @@ class Namespaces:
 
     def _is_ours(self, found: Object) -> bool:
         labels = found["metadata"].get("labels", {})
-        return (OURS[0], labels.get(OURS[0])) == OURS and labels.get(LAB) == self.folder.name
+        named = (OURS[0], labels.get(OURS[0])) == OURS and labels.get(LAB) == self.folder.name
+        return named and self._is_held(found)
+
+    def _is_held(self, found: Object) -> bool:
+        """Whether no other lab of the same name has it."""
+        return bool(found["metadata"].get("annotations", {}).get(HOLDER, self._holder) == self._holder)
+
+    @property
+    def _holder(self) -> str:
+        """By its public key, which no other lab has; one without a key holds nothing."""
+        try:
+            return file_sha256(self.folder.keys / "release.pub.pem")
+        except FileNotFoundError:
+            return ""
 
     def _get(self, name: str) -> Object | None:
         try:

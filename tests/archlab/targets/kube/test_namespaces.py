@@ -143,6 +143,42 @@ def test_a_lab_that_was_refused_its_namespace_takes_nothing_of_the_others_away(
     assert pod in api.held
 
 
+def test_of_two_labs_of_one_name_the_second_is_refused_and_takes_nothing_away(
+    api: Stored, namespaces: Namespaces, tmp_path: Path
+) -> None:
+    """Two people on one cluster, both with `archlab up five-teams`."""
+    namespaces.make(PLAN)
+    before = dict(api.held)
+    theirs = LabFolder(tmp_path / "somebody-else" / LAB)
+    identity.create_keys(theirs)
+    write_model(theirs.scenario, SCENARIO)
+    second = Namespaces(api, LAB, theirs)
+    for make in (second.make_own, lambda: second.make(PLAN)):
+        with pytest.raises(ConflictError, match="of another lab called lab") as refused:
+            make()
+        assert "--lab NAME" in refused.value.remedy
+    assert not second.is_own()
+    assert second.delete_teams() == second.delete_own() == []
+    assert api.held == before
+    namespaces.make(PLAN)
+    assert namespaces.delete_own() == [LAB]
+
+
+def test_a_lab_without_keys_holds_nothing(api: Stored, namespaces: Namespaces, tmp_path: Path) -> None:
+    namespaces.make_own()
+    nobody = Namespaces(api, LAB, LabFolder(tmp_path / "lost" / LAB))
+    assert not nobody.is_own()
+
+
+def test_a_namespace_made_before_namespaces_named_their_holder_is_taken(api: Stored, namespaces: Namespaces) -> None:
+    namespaces.make(PLAN)
+    for body in api.held.values():
+        body["metadata"].pop("annotations", None)
+    assert namespaces.is_own()
+    namespaces.make(PLAN)
+    assert all("annotations" in b["metadata"] for b in api.held.values() if b["kind"] == "Namespace")
+
+
 def test_a_purge_of_what_was_never_made_is_harmless(api: Stored, namespaces: Namespaces) -> None:
     assert namespaces.delete_own() == []
     api.held[f"/api/v1/namespaces/{LAB}"] = existing(LAB)
