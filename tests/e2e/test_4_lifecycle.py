@@ -32,7 +32,7 @@ def headers(lab: Lab, model: str = MODEL) -> dict[str, str]:
         data=json.dumps(example(lab, model, [])).encode(),
         headers={"Authorization": f"Bearer {lab.token()}", "Content-Type": "application/json"},
     )
-    with urllib.request.urlopen(request, timeout=10) as response:
+    with urllib.request.urlopen(request, timeout=60) as response:
         return {name.lower(): value for name, value in response.headers.items()}
 
 

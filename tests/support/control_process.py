@@ -53,7 +53,7 @@ class Control:
     def stop(self) -> None:
         assert self.process
         self.process.terminate()
-        self.process.wait(10)
+        self.process.wait(60)
 
     def client(self, user: User | None = PLATFORM) -> httpx.Client:
         headers = {"Authorization": f"Bearer {mint(self.folder, user)}"} if user else {}

@@ -45,7 +45,7 @@ def mirroring(tmp_path: Path) -> Iterator[Gateway]:
 
 
 def ask(gateway: Gateway, headers: dict[str, str] | None = None, path: str = INFER) -> httpx.Response:
-    return httpx.post(gateway.url + path, content=b"{}", headers={**gateway.bearer, **(headers or {})}, timeout=10)
+    return httpx.post(gateway.url + path, content=b"{}", headers={**gateway.bearer, **(headers or {})}, timeout=60)
 
 
 def test_the_copy_names_the_challenger_and_carries_the_id_of_its_original(mirroring: Gateway, until: Until) -> None:
@@ -98,7 +98,7 @@ def test_failing_copies_hurt_nobody_and_take_no_replica_out(mirroring: Gateway, 
 
 def test_nobody_waits_for_copies_that_hang_and_their_number_is_bounded(mirroring: Gateway) -> None:
     asked = 4 * MAX_MIRRORED
-    with httpx.Client(headers={**mirroring.bearer, "x-test-shadow-hangs": "1"}, timeout=10) as client:
+    with httpx.Client(headers={**mirroring.bearer, "x-test-shadow-hangs": "1"}, timeout=60) as client:
         answers = [client.post(mirroring.url + INFER, content=b"{}") for _ in range(asked)]
     admin = Admin(GatewayFiles.of(mirroring.folder).admin)
     assert {answer.status_code for answer in answers} == {200}
@@ -142,7 +142,7 @@ def test_copies_under_way_when_mirroring_ends_disturb_nothing(mirroring: Gateway
     seen: list[int] = []
     asking = threading.Thread(target=lambda: seen.append(ask(mirroring, {"x-test-shadow-hangs": "1"}).status_code))
     asking.start()
-    asking.join(timeout=10)
+    asking.join(timeout=60)
     until(lambda: admin.in_flight(shadow_cluster_name("online", 2)), "the copy is under way")
     assert rolled_out_s(None) < usual_s + 4.0, "they hang until the route's time-out of 5 s"
     assert seen == [200]

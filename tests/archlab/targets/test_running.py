@@ -114,9 +114,9 @@ def test_a_job_of_another_thread_is_interrupted(folder: LabFolder) -> None:
 
     thread = threading.Thread(target=work)
     thread.start()
-    assert waiting.wait(30)
+    assert waiting.wait(60)
     interrupt(jobs)
-    thread.join(30)
+    thread.join(60)
     assert len(ended) == 1
     assert jobs == set()
 
