@@ -39,7 +39,7 @@ unit: setup ## Unit tests, policy tests included
 	$(BIN)/pytest -q --ignore tests/e2e --ignore tests/kube --ignore tests/scenarios --numprocesses 2 --dist loadfile --durations 12
 
 e2e: setup ## One real ten-model lab, used by every test in tests/e2e
-	$(BIN)/pytest -q tests/e2e
+	$(BIN)/pytest -q tests/e2e --durations 12
 
 test-kube: setup ## Tests on the Kubernetes cluster that KUBECONFIG names; they install and remove archlab there; the images must be there
 	$(BIN)/pytest -q tests/kube/cluster --durations 5

@@ -15,6 +15,8 @@ _NUMBERS = (
     *("max_model_bytes", "memory_limit_bytes", "load_timeout_s", "catch_up_s"),
     *("max_batch_rows", "max_queue_rows", "queue_timeout_s"),
 )
+MAX_ROWS = 4096
+"""Rows of one request, where nothing else is set."""
 _LOADING = ("eager", "lazy")
 _SWITCH = ("on", "off")
 
@@ -47,7 +49,7 @@ class Settings:
     max_body_bytes: int = 8 << 20
     body_timeout_s: float = 10.0
     """Longest that a request's body may take to arrive; then it gets 408."""
-    max_rows: int = 4096
+    max_rows: int = MAX_ROWS
     max_concurrency: int = 256
     """Requests being read or answered at once; more get 503."""
     poll_s: float = 0.1

@@ -75,7 +75,7 @@ def manager(kubelet: FakeKubelet, node: LabelledNode, clock: Clock) -> Iterator[
 
 
 def until(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 120
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.02)

@@ -105,7 +105,7 @@ def test_the_annotation_is_followed_across_watches(api: ApiServer, node: Node) -
 
     follower = threading.Thread(target=node.follow, args=(note, stopping), kwargs={"again_s": 0.01})
     follower.start()
-    follower.join(20)
+    follower.join(60)
     assert found == ["", "l4-0", "l4-0", ""]
     assert "fieldSelector=metadata.name%3Dnode-1" in api.seen[0][0]
 

@@ -30,7 +30,7 @@ from tests.archlab_serving.signatures import public_pem, signed_model
 
 from archlab_serving.settings import Settings
 
-DEADLINE_S = 60.0
+DEADLINE_S = 120.0
 POOL = "online"
 COLUMNS = (("distance", "request"), ("hour", "request"), ("temp", "weather"), ("wind", "weather"), ("late", "carrier"))
 KEYS = ("origin", "carrier")
@@ -265,7 +265,7 @@ class RunningServer:
         self.client.close()
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(30)
+        return self.process.wait(60)
 
 
 @dataclass

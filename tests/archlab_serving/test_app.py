@@ -279,7 +279,7 @@ def test_a_request_in_flight_is_answered_before_the_end(lab: Lab, launch: Launch
         connection.sendall(raw[10:])
         answer = b"".join(iter(lambda: connection.recv(65536), b""))
     assert answer.startswith(b"HTTP/1.1 200")
-    assert server.process.wait(30) in (0, -signal.SIGTERM)
+    assert server.process.wait(60) in (0, -signal.SIGTERM)
 
 
 def test_too_many_requests_at_once_get_503(lab: Lab, launch: Launcher) -> None:
@@ -310,5 +310,5 @@ def test_without_a_feed_the_server_lives_but_is_not_ready(lab: Lab, launch: Laun
 
 def test_a_missing_variable_ends_the_start(launch: Launcher) -> None:
     server = launch.start(wait=False, extra={"ARCHLAB_SERVING_FEED": ""})
-    assert server.process.wait(30) != 0
+    assert server.process.wait(60) != 0
     assert "ARCHLAB_SERVING_FEED is not set" in server.log.read_text()

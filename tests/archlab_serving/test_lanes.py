@@ -24,7 +24,7 @@ from archlab_serving.tallies import Tally
 from archlab_serving.workers import Workers
 
 pytestmark = pytest.mark.anyio
-TIMEOUT_S = 30.0
+TIMEOUT_S = 120.0
 GAINS = Cost(fixed_us=1000.0, row_us=1.0, batchable=True, other_extents_fixed=True)
 CHEAP = Cost(fixed_us=10.0, row_us=5.0, batchable=True, other_extents_fixed=True)
 

@@ -79,7 +79,7 @@ def test_the_last_flush_waits_for_the_one_under_way(
 
     def slowly(path: Path, data: bytes) -> None:
         begun.set()
-        assert go_on.wait(30)
+        assert go_on.wait(60)
         path.write_bytes(data)
 
     monkeypatch.setattr(prediction_log, "_append", slowly)
@@ -88,7 +88,7 @@ def test_the_last_flush_waits_for_the_one_under_way(
     log.append(record(1))
     first = threading.Thread(target=log.flush)
     first.start()
-    assert begun.wait(30)
+    assert begun.wait(60)
     threading.Timer(0.2, go_on.set).start()
     log.flush()
     assert ids(path) == ["r1"]

@@ -21,7 +21,7 @@ from onnx_models import weighty
 
 MIB = 1 << 20
 COLUMNS = {"columns": [{"name": name, "source": "request"} for name in "abcde"], "keys": []}
-DEADLINE_S = 30.0
+DEADLINE_S = 120.0
 
 
 @pytest.fixture(autouse=True)

@@ -221,7 +221,7 @@ def test_a_refusal_comes_after_the_whole_body_and_keeps_the_connection(lab: Lab,
             connection.sendall(head.encode() + body[:-1])
             with pytest.raises(TimeoutError):
                 connection.recv(1)
-            connection.settimeout(10)
+            connection.settimeout(60)
             connection.sendall(body[-1:])
             answer = b""
             while b"enough for today" not in answer:
@@ -235,7 +235,7 @@ def test_a_refusal_waits_for_no_body_that_the_caller_asks_about_first(lab: Lab, 
     lab.publish(lab.onnx(), closed={"revenue": "enough for today"})
     server = launch.start()
     with socket.socket(socket.AF_UNIX) as connection:
-        connection.settimeout(10)
+        connection.settimeout(60)
         connection.connect(str(server.socket))
         head = f"POST {INFER} HTTP/1.1\r\nhost: x\r\nx-archlab-team: revenue\r\nexpect: 100-continue\r\n"
         connection.sendall(f"{head}content-length: 9\r\n\r\n".encode())

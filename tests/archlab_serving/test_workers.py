@@ -10,7 +10,7 @@ import pytest
 from archlab_serving.workers import Workers
 
 pytestmark = pytest.mark.anyio
-TIMEOUT_S = 30.0
+TIMEOUT_S = 120.0
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,14 +12,6 @@ import pytest
 from archlab import settings
 from archlab.lab import Lab, lab_names, open_lab
 from harness import NAME, Cli
-
-
-@pytest.fixture(scope="session", autouse=True)
-def interruptible() -> Iterator[None]:
-    """Commands that a test starts can be interrupted, also where the tests themselves run in the background."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(scope="session")
@@ -45,7 +36,7 @@ def cli() -> Iterator[Cli]:
 @pytest.fixture(scope="session")
 def lab(cli: Cli) -> Lab:
     """The lab, up."""
-    cli.ok("up", "ten-models", "--lab", NAME, timeout_s=600)
+    cli.ok("up", "ten-models", "--lab", NAME)
     return open_lab(NAME)
 
 

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.lab
 
 
 def matrix(cli: Cli) -> tuple[int, list[dict[str, object]]]:
-    done = cli.run("access", "matrix", "--json", timeout_s=300)
+    done = cli.run("access", "matrix", "--json")
     return done.returncode, json.loads(done.stdout)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from harness import ARCHLAB, Cli
 
 pytestmark = pytest.mark.lab
 
-PATIENCE_S = 180.0
+PATIENCE_S = 300.0
 THRIFTY = Overrides(
     models={
         "flight-time": ModelOverride(mode=Mode.BATCH),
@@ -44,25 +45,25 @@ def _left_behind(lab: Lab) -> list[Any]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
 def test_a_killed_measurement_leaves_nothing_that_hinders_the_next(cli: Cli, lab: Lab) -> None:
     before = _pids(lab)
     command = [ARCHLAB, "doctor", "--calibrate", "--lab", lab.name]
     process = subprocess.Popen(command, env=cli.environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + PATIENCE_S
+    pause = threading.Event()
     while not _left_behind(lab):
+        pause.wait(0.02)
         assert time.monotonic() < deadline, "the scratch lab never came up"
         assert process.poll() is None, "the command ended before it was killed"
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
-    taken = cli.json("doctor", "--calibrate", "--lab", lab.name, timeout_s=400)["calibration"]
+    taken = cli.json("doctor", "--calibrate", "--lab", lab.name)["calibration"]
     assert taken["requests_per_s"]["value"] > 0
     assert _left_behind(lab) == []
     assert _pids(lab) == before
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
 def test_designs_are_compared_on_a_hidden_day_and_stay_gradable(lab: Lab, tmp_path: Path) -> None:
     now, pids, score = clock(lab), _pids(lab), lab.control.get("/score")
     steps: list[str] = []

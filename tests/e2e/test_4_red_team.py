@@ -26,7 +26,7 @@ from harness import Cli
 from ways_round import ALIAS, CHAMPION, DECIDED, MODEL, TARGET, TURNED_AWAY, Ground
 
 pytestmark = pytest.mark.lab
-WITHIN_S = 20.0
+WITHIN_S = 120.0
 EFFECTIVE = ("deployment/canary", "retention/delete", "lifecycle/retire", "access/remove_champion", "exception/grant")
 """What control would act on, were it on record as allowed."""
 
@@ -203,7 +203,7 @@ def test_a_plan_written_by_hand_sends_nobody_to_a_version_without_its_decision(g
 def test_overrides_written_by_hand_wait_for_the_decision(ground: Ground, cli: Cli) -> None:
     with edited(ground.lab.folder.overrides) if ground.lab.folder.overrides.exists() else contextlib.nullcontext():
         ground.lab.folder.overrides.write_text(json.dumps({"models": {MODEL: {"canary_percent": 100}}}))
-        cli.ok("up", timeout_s=300)
+        cli.ok("up")
         assert ground.answering() == {CHAMPION}
         refused = cli.run("set", MODEL, "canary", "100")
         assert (refused.returncode, "deployment/canary_limited" in refused.stderr) == (1, True)

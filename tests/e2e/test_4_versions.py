@@ -124,7 +124,7 @@ def _change(cli: Cli, change: str) -> str:
     return cli.ok(command, MODEL, *rest)
 
 
-def _until(condition: Callable[[], object], what: str, within_s: float = 90.0) -> None:
+def _until(condition: Callable[[], object], what: str, within_s: float = 300.0) -> None:
     deadline, gate = time.monotonic() + within_s, threading.Event()
     while not condition():
         assert time.monotonic() < deadline, what
@@ -135,7 +135,6 @@ def _side(found: dict[str, Any], version: str, traffic: str) -> dict[str, Any]:
     return next((v for v in found["versions"] if (v["version"], v["traffic"]) == (version, traffic)), {})
 
 
-@pytest.mark.timeout(900)
 def test_more_than_twenty_changes_lose_no_request(cli: Cli, settled: Lab) -> None:
     with Callers(settled).asking() as callers:
         for change in CHANGES:
@@ -175,7 +174,7 @@ def test_after_a_rollback_the_withdrawn_version_answers_no_more(
 def test_a_shadow_is_compared_and_never_billed_as_an_answer(cli: Cli, settled: Lab) -> None:
     cli.ok("set", MODEL, "shadow", "on")
     since = ("--since", datetime.now(UTC).isoformat())
-    cli.ok("clock", "advance", "1d", timeout_s=300)
+    cli.ok("clock", "advance", "1d")
     score = {m["model"]: m for m in cli.json("score")["models"]}[MODEL]
     found = cli.json("compare", MODEL, *since)
     assert found["mirrored"]["pairs"] == score["requests"]

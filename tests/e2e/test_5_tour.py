@@ -14,7 +14,7 @@ pytestmark = pytest.mark.lab
 def toured(cli: Cli, lab: Lab) -> str:
     """Output of an unattended tour from the scenario's start."""
     cli.ok("reset")
-    return cli.ok("tour", "--yes", "--solution", timeout_s=600)
+    return cli.ok("tour", "--yes", "--solution")
 
 
 def test_the_leaky_version_collapses_is_rolled_back_and_refused(cli: Cli, toured: str) -> None:
@@ -36,7 +36,7 @@ def test_the_collapse_is_in_the_labelled_quality_not_in_the_latency(cli: Cli, to
     days = cli.json("score", "--by-day")
     first, second = ({m["model"]: m for m in day["models"]}["missed-connection"] for day in days[:2])
     assert first["quality"] - second["quality"] > 0.1
-    assert second["late"] <= 0.02 * second["requests"]
+    assert second["late"] / second["requests"] <= first["late"] / first["requests"] + 0.02
 
 
 def test_questions_are_graded_from_this_lab(cli: Cli, toured: str) -> None:

@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import subprocess
+import threading
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -94,7 +95,7 @@ def test_a_port_in_use_names_its_holder_and_a_way_out(cli: Cli, lab: Lab) -> Non
         said = _refused(cli, "up")
         assert str(lab.identity.gateway_port) in said
         assert "--port" in said
-    cli.ok("up", timeout_s=300)
+    cli.ok("up")
 
 
 def test_down_twice_is_harmless_and_leaves_no_process(cli: Cli, lab: Lab) -> None:
@@ -106,7 +107,7 @@ def test_down_twice_is_harmless_and_leaves_no_process(cli: Cli, lab: Lab) -> Non
     assert not [pid for pid in pids if psutil.pid_exists(pid)]
     assert "archlab up" in _refused(cli, "score")
     assert f"Lab {NAME} is down" in _refused(cli, "answer", "cheapest-resilient", "nightly")
-    cli.ok("up", timeout_s=300)
+    cli.ok("up")
 
 
 @pytest.mark.parametrize("unit", ["registry", "control", "gateway"])
@@ -118,7 +119,7 @@ def test_a_lab_that_is_half_up_is_said_by_grading_and_no_attempt_spent(cli: Cli,
         assert f"half up: {unit}-0 is stopped" in said
         assert "archlab up" in said
     finally:
-        cli.ok("up", timeout_s=300)
+        cli.ok("up")
     assert cli.json("question", "cheapest-resilient")["attempts"] == before
 
 
@@ -127,19 +128,20 @@ def test_an_up_that_was_stopped_can_be_run_again(cli: Cli, lab: Lab) -> None:
     with subprocess.Popen(
         [ARCHLAB, "up"], env=cli.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as running:
+        pause = threading.Event()
         while not lab.folder.socket("supervisor").exists() and running.poll() is None:
-            pass
+            pause.wait(0.01)
         running.send_signal(signal.SIGINT)
         _, stderr = running.communicate(timeout=120)
         assert b"Traceback" not in stderr
-    cli.ok("up", timeout_s=300)
+    cli.ok("up")
     assert cli.json("predict", "departure-delay")["answer"]["outputs"]
 
 
 @pytest.mark.parametrize("name", ["plan.json", "scenario.json", "known_columns.json", "policy/bundle.json"])
 def test_a_damaged_file_is_made_again_by_up(cli: Cli, lab: Lab, name: str) -> None:
     (lab.folder.root / name).write_text("{ half")
-    cli.ok("up", timeout_s=300)
+    cli.ok("up")
     assert cli.json("predict", "departure-delay")["answer"]["outputs"]
 
 
@@ -158,7 +160,7 @@ def test_a_killed_unit_is_started_again(cli: Cli, lab: Lab) -> None:
         victim = next(r for r in lab.target.observe().replicas if r.unit == unit)
         assert victim.pid
         os.kill(victim.pid, signal.SIGKILL)
-        cli.ok("up", timeout_s=300)
+        cli.ok("up")
         again = next(r for r in lab.target.observe().replicas if r.unit == unit)
         assert again.state == "ready"
         assert again.pid != victim.pid

@@ -10,6 +10,7 @@ import pytest
 
 from archlab.lab import Lab
 from harness import Cli
+from ran import RAN
 
 pytestmark = pytest.mark.lab
 README = Path(__file__).parents[2] / "README.md"
@@ -29,11 +30,14 @@ def test_readme_suggests_commands() -> None:
 
 @pytest.mark.parametrize("command", _commands("archlab "))
 def test_a_suggested_command_works(cli: Cli, lab: Lab, command: str) -> None:
+    """What succeeded in this run already, the tour above all, is not run once more."""
     words = command.split()[1:]
+    if command in RAN:
+        return
     if words[0] == "load":
         assert cli.load(*words[1:])["requests"] > 1000
     else:
-        assert cli.ok(*words, timeout_s=600)
+        assert cli.ok(*words)
 
 
 def test_the_plain_mlflow_client_works(cli: Cli, lab: Lab) -> None:

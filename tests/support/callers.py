@@ -27,7 +27,7 @@ def callers(lab: Lab, model: str, threads: int = 4) -> Iterator[Counter[object]]
     stop = threading.Event()
 
     def ask() -> None:
-        connection = http.client.HTTPConnection(host, timeout=10)
+        connection = http.client.HTTPConnection(host, timeout=60)
         while not stop.wait(PACE_S):
             try:
                 connection.request("POST", f"/v2/models/{model}/infer", body, headers)

@@ -20,7 +20,7 @@ from archlab.spec.scenario import User
 from archlab.targets.commands import LEAN
 
 VIEWER = User(name="eve", team="operations", roles=("viewer",))
-START_WITHIN_S = 60.0
+START_WITHIN_S = 120.0
 
 
 class Control:
@@ -53,7 +53,7 @@ class Control:
     def stop(self) -> None:
         assert self.process
         self.process.terminate()
-        self.process.wait(10)
+        self.process.wait(60)
 
     def client(self, user: User | None = PLATFORM) -> httpx.Client:
         headers = {"Authorization": f"Bearer {mint(self.folder, user)}"} if user else {}

@@ -84,7 +84,7 @@ class Control:
         assert self._server is not None
         assert self._thread is not None
         self._server.should_exit = True
-        self._thread.join(10)
+        self._thread.join(60)
         self.folder.socket("control").unlink(missing_ok=True)
 
     def last(self, action: str) -> DecisionRecord:
@@ -186,7 +186,7 @@ def running(folder: LabFolder, control: Control, logs: Path, **more: str) -> Ite
         yield Registry(folder, url, control, process.pid, Path(log.name))
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(60)
         log.close()
 
 

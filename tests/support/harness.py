@@ -14,6 +14,8 @@ from ran import note
 
 ARCHLAB = str(Path(sys.executable).parent / "archlab")
 NAME = "e2e"
+PATIENCE_S = 600.0
+"""For any command, on a machine that is busy with something else."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,7 @@ class Cli:
             "NO_COLOR": "1",
         }
 
-    def run(self, *args: str, timeout_s: float = 240.0) -> subprocess.CompletedProcess[str]:
+    def run(self, *args: str, timeout_s: float = PATIENCE_S) -> subprocess.CompletedProcess[str]:
         """One command, whatever its exit code."""
         done = subprocess.run(
             [ARCHLAB, *args], env=self.environment, capture_output=True, text=True, timeout=timeout_s, check=False
@@ -44,17 +46,17 @@ class Cli:
             note(("archlab", *args), self.lab)
         return done
 
-    def ok(self, *args: str, timeout_s: float = 240.0) -> str:
+    def ok(self, *args: str, timeout_s: float = PATIENCE_S) -> str:
         """One command that must succeed; its output."""
         done = self.run(*args, timeout_s=timeout_s)
         assert done.returncode == 0, f"archlab {' '.join(args)}: {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done.stdout
 
-    def json(self, *args: str, timeout_s: float = 240.0) -> Any:
+    def json(self, *args: str, timeout_s: float = PATIENCE_S) -> Any:
         """One command's JSON."""
         return json.loads(self.ok(*args, "--json", timeout_s=timeout_s))
 
-    def load(self, *options: str, timeout_s: float = 240.0) -> Any:
+    def load(self, *options: str, timeout_s: float = PATIENCE_S) -> Any:
         """The JSON of `archlab load`: a busy machine may break an SLO's latency here, which the exit code then says."""
         done = self.run("load", *options, "--json", timeout_s=timeout_s)
         assert done.returncode in (0, 1), done.stderr

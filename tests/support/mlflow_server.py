@@ -53,7 +53,7 @@ class MlflowServer:
 
     def stop(self) -> None:
         self.process.terminate()
-        self.process.wait(20)
+        self.process.wait(60)
         self.socket.unlink(missing_ok=True)
 
     def post(self, path: str, body: dict[str, Any]) -> Any:

@@ -35,11 +35,11 @@ def running_opa(port: int) -> Iterator[None]:
         yield
     finally:
         server.terminate()
-        server.wait(10)
+        server.wait(60)
 
 
 def _wait_healthy(url: str) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 120
     while True:
         try:
             with urllib.request.urlopen(url, timeout=1):

@@ -50,7 +50,7 @@ def postgres_server(folder: Path) -> Iterator[str]:
         yield f"postgresql+pg8000://archlab@127.0.0.1:{port}/{DATABASE}"
     finally:
         server.terminate()
-        server.wait(20)
+        server.wait(60)
 
 
 def asked(uri: str, sql: str) -> str:

@@ -31,7 +31,7 @@ def redis_server() -> Iterator[str]:
         yield url
     finally:
         server.terminate()
-        server.wait(10)
+        server.wait(60)
 
 
 def _answers(url: str) -> bool:

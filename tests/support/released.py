@@ -139,6 +139,6 @@ def batch_run(version: str, number: int, **table: Any) -> dict[str, Any]:
 def until(condition: Callable[[], bool]) -> None:
     import time
 
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while not condition():
         assert time.monotonic() < deadline

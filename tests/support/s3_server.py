@@ -70,7 +70,7 @@ def s3_server(folder: Path) -> Iterator[S3]:
         yield found
     finally:
         server.terminate()
-        server.wait(10)
+        server.wait(60)
 
 
 def _answers(port: int) -> bool:

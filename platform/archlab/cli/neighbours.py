@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from archlab.cli.console import JsonOption, LabOption, console, emit_json, table, usd
+from archlab_serving.settings import MAX_ROWS
 
 if TYPE_CHECKING:
     from archlab.experiments.disturbance import Spread
@@ -27,9 +28,14 @@ def neighbours(
     ] = None,
     rounds: Annotated[int, typer.Option(min=1, max=20, help="Times that each design is measured, in turn.")] = 3,
     seconds: Annotated[int, typer.Option(min=3, max=120, help="Of each phase: before, during, after.")] = 8,
-    rows: Annotated[int, typer.Option(min=1, max=4096, help="Of each noisy request.")] = 2048,
+    rows: Annotated[
+        int, typer.Option(min=1, max=MAX_ROWS, help="Of each noisy request, or more where those cost too little.")
+    ] = 2048,
     rate: Annotated[
-        float | None, typer.Option(min=0.1, help="Noisy requests per second; three times what this machine answers.")
+        float | None,
+        typer.Option(
+            min=0.1, help="Noisy requests per second, each of just --rows; else three times what this machine answers."
+        ),
     ] = None,
     victims: Annotated[float, typer.Option(min=1, max=200, help="Requests per second of each other team.")] = 40,
     again: Annotated[bool, typer.Option("--show", help="Measure nothing; show the newest report.")] = False,

@@ -131,7 +131,6 @@ def lay_out(environment: Mapping[str, str], folder: LabFolder) -> LocalRegion:
     made_server = Server(name, own, folder.run, DATABASE_PORT, password, programs, settings, network=ANYBODY)
     running = Running(folder)
     return LocalRegion(
-        name=name,
         server=made_server,
         listens=SERVICE_PORT,
         upstream=Upstream(LINE_PORT, replication.slot_name(name)),

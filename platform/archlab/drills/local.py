@@ -32,26 +32,15 @@ LOOK_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class LocalRegion:
+class LocalRegion(replication.Site):
     """One region here; see `archlab.drills.region.Region`."""
 
-    name: str
-    server: Server
     listens: Path | int
     """Where the service does: a unix socket, or a port of all addresses."""
-    upstream: Upstream
-    """Where its database finds the other region's, while it is a standby."""
-    control: Path
-    """Of the link over which it does."""
     other: str
     """Where that link leads: `[HOST:]PORT` of the other region's database."""
     kept: LocalKept
     running: Running
-
-    @property
-    def folder(self) -> Path:
-        """Database, log and fence."""
-        return self.server.folder
 
     @property
     def line(self) -> str:
@@ -243,7 +232,7 @@ def lay_out(folder: LabFolder, running: Running) -> Ground:
     for name, other in zip(REGIONS, reversed(REGIONS), strict=True):
         service, control = folder.socket(f"service-{name}"), folder.socket(f"link-{name}")
         there, kept = str(servers[other].port), LocalKept(servers[name], folder.root, running)
-        found[name] = LocalRegion(name, servers[name], service, upstreams[name], control, there, kept, running)
+        found[name] = LocalRegion(servers[name], upstreams[name], control, service, there, kept, running)
     return Ground(gateway, engine, found)
 
 

@@ -15,6 +15,18 @@ DECLARED, ORDERED = "declared", "ordered"
 """The same by whoever is at the drill."""
 
 
+def before(attempts: Sequence[Attempt], moment: float) -> list[Attempt]:
+    """What was answered well by a moment, or was sent by then and failed.
+
+    A good answer that came later may be to a write that nobody could read back at that moment: it is no loss.
+
+    Args:
+        attempts: the probe's.
+        moment: when writes began to be read back, on the probe's clock.
+    """
+    return [a for a in attempts if (a.done if a.ok else a.sent) <= moment]
+
+
 def measure(
     attempts: Sequence[Attempt],
     faults: Sequence[Event],

@@ -7,6 +7,7 @@ import importlib.util
 import io
 import json
 import logging
+import math
 import re
 import time
 from collections.abc import Iterator, Sequence
@@ -18,7 +19,7 @@ from typing import Any
 
 from archlab.drills import backups, experiments, records
 from archlab.drills.control import ControlPlane
-from archlab.drills.measure import FEW_IN_A_ROW, measure, missed
+from archlab.drills.measure import FEW_IN_A_ROW, before, measure, missed
 from archlab.drills.milestones import ROLLBACKS
 from archlab.drills.models import Models
 from archlab.drills.orders import Desk
@@ -166,6 +167,8 @@ class _Drill:
     zero: float = field(default_factory=time.monotonic)
     present: frozenset[int] | None = None
     """What can be read before anything is rolled back, or after."""
+    until: float = math.inf
+    """When rollbacks began, or writes were read back if that was earlier: what was on its way then is not judged."""
 
     @property
     def ledger(self) -> Path:
@@ -239,7 +242,7 @@ class _Drill:
                 time.sleep(AFTER_S)
                 watch.stop()
                 desk.close()
-                drill.testbed.note(ROLLBACKS)
+                drill.until = drill.testbed.note(ROLLBACKS).at
                 drill._read_back()
 
         content = self.experiment.content
@@ -258,6 +261,7 @@ class _Drill:
 
     def _read_back(self) -> None:
         if self.present is None:
+            self.until = min(self.until, time.monotonic())
             with suppress(UnavailableError):
                 self.present = acknowledged_present(self.testbed.base)
 
@@ -266,8 +270,7 @@ class _Drill:
             return self._report(Verdict.VOID, (f"the experiment was {journal['status']}",), None, journal)
         if not self.testbed.faults:
             return self._report(Verdict.VOID, ("the steady state was not met at the start",), None, journal)
-        rollbacks = next((e.at for e in self.testbed.events if e.name == ROLLBACKS), time.monotonic())
-        attempts = [a for a in self._attempts() if a.sent <= rollbacks]
+        attempts = before(self._attempts(), self.until)
         about = self.experiment.about
         measured = measure(attempts, self.testbed.faults, self.testbed.events, self.present, about=about)
         reasons = [*_deviated(journal), *missed(measured, self._objectives())]

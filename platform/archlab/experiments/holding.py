@@ -84,6 +84,14 @@ def latency(repeats: Sequence[LoadFigures], model: Model) -> str:
     )
 
 
+def loudness(run: DesignRun) -> str:
+    """Who was noisy and how, one sentence; empty for nobody."""
+    if (found := noise(run)) is None or found.figures is None:
+        return ""
+    rows = f", {found.figures.rows:,} rows each time" if found.figures.rows else ""
+    return f"{found.team} asked {found.figures.offered_per_s:g} times a second{rows}."
+
+
 def table(named: Sequence[tuple[str, DesignRun]]) -> str:
     """What the others felt under each design, as a Markdown table."""
     lines = ["| design | the others answered | typical ms | 95 % within, ms |", "| --- | ---: | ---: | ---: |"]

@@ -3,7 +3,8 @@
 Everything happens in a scratch lab beside the learner's. Each round goes through all designs in turn, first a control
 without noise; in each, the same callers ask before, during and after. Noise is made of the team's real requests, with
 many rows each: what they cost a server, a limit on requests doesn't see. How many there are is scaled to what this
-machine answers, so that the servers have more to do than they can.
+machine answers, so that the servers have more to do than they can; where one generator can't send so many, each has
+more rows.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from math import ceil
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -33,6 +35,7 @@ from archlab.spec.neighbours import CONTROL, NeighbourReport, NeighbourRun, Team
 from archlab.spec.plan import Progress
 from archlab.spec.scenario import Mode, Scenario
 from archlab.spec.tenancy import Isolation
+from archlab_serving.settings import MAX_ROWS
 
 USERS = 10
 PARTS = 60
@@ -43,6 +46,8 @@ PRESSURE = 3.0
 """Noise, as a multiple of what its sender would get answered if it waited for each answer."""
 MOST_PER_S = 600.0
 """More requests than that, and the generator itself is what disturbs."""
+ENOUGH = 1.1
+"""Requests get more rows until those that are needed are at most this multiple of `MOST_PER_S`."""
 SETTLING_S = 1.0
 
 
@@ -55,9 +60,20 @@ class Setting:
     rounds: int
     seconds: int
     rows: int
+    """Of each noisy request; more where `MOST_PER_S` of them are too few."""
     victims_per_s: float
     rate: float | None = None
-    """Noise in requests per second; scaled to this machine unless given."""
+    """Noise in requests per second; scaled to this machine unless given. Requests then have just `rows`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Loudness:
+    """How much noise there is: the same for all designs of one measurement."""
+
+    rows: int
+    """Of each request."""
+    per_s: float
+    """Requests offered per second."""
 
 
 def measure(lab: Lab, setting: Setting, progress: Progress) -> NeighbourReport:
@@ -80,22 +96,22 @@ def measure(lab: Lab, setting: Setting, progress: Progress) -> NeighbourReport:
         scratch.reserved(lab, f"neighbours {setting.team}"),
         scratch.running(lab, lab.declared.starts, nothing, progress) as made,
     ):
-        victims, noise = requests_of(made, setting.team, setting.rows)
-        offered = setting.rate or offered_by(made, noise)
+        loudness = Loudness(setting.rows, setting.rate) if setting.rate else scaled(made, setting.team, setting.rows)
+        victims, noise = requests_of(made, setting.team, loudness.rows)
         for number in range(1, setting.rounds + 1):
             for design in (CONTROL, *setting.designs):
                 kind = Isolation.NONE if design == CONTROL else Isolation(design)
                 apply_overrides(made, isolation.design(lab.overrides, teams, kind), lambda *_: None)
                 progress(f"round {number} of {setting.rounds}", design)
-                loud = 0.0 if design == CONTROL else offered
+                loud = None if design == CONTROL else loudness
                 runs.append(_run(made, setting, design, number, victims, noise, loud))
     report = NeighbourReport(
         lab=lab.name,
         scenario=lab.identity.scenario,
         seed=lab.identity.seed,
         team=setting.team,
-        rows=setting.rows,
-        offered_per_s=offered,
+        rows=loudness.rows,
+        offered_per_s=loudness.per_s,
         victims_per_s=setting.victims_per_s,
         seconds=setting.seconds,
         runs=tuple(runs),
@@ -178,8 +194,32 @@ def requests_of(made: Lab, team: str, rows: int) -> tuple[Path, Path]:
     return files
 
 
-def offered_by(made: Lab, noise: Path) -> float:
-    """Noise per second that is more than this machine answers: by the time of such requests, one after another.
+def scaled(made: Lab, team: str, rows: int) -> Loudness:
+    """Noise that is more than this machine answers, with at least so many rows in each request.
+
+    Raises:
+        UserError: nobody asks one side of these models on that day.
+    """
+    while True:
+        _, noise = requests_of(made, team, rows)
+        needed = PRESSURE / typical_s(made, noise)
+        if (more := rows_for(rows, needed)) == rows:
+            return Loudness(rows, float(f"{min(needed, MOST_PER_S):.2g}"))
+        rows = more
+
+
+def rows_for(rows: int, needed_per_s: float) -> int:
+    """Rows with which `MOST_PER_S` requests are as much as needed of these: in proportion, as many as servers take.
+
+    What a request costs whatever it holds does not grow, so these may still be too few: measure again.
+    """
+    if needed_per_s <= ENOUGH * MOST_PER_S:
+        return rows
+    return max(rows, min(MAX_ROWS, ceil(rows * needed_per_s / MOST_PER_S)))
+
+
+def typical_s(made: Lab, noise: Path) -> float:
+    """Median time of noisy requests, one after another.
 
     The platform asks them, whom no team's limit or share concerns.
     """
@@ -194,25 +234,25 @@ def offered_by(made: Lab, noise: Path) -> float:
             began = time.monotonic()
             client.post(f"/v2/models/{model['name']}/infer", body)
             taken.append(time.monotonic() - began)
-    return float(f"{min(PRESSURE / median(taken), MOST_PER_S):.2g}")
+    return median(taken)
 
 
 @contextmanager
-def aloud(made: Lab, noise: Path, offered: float, figures: dict[str, Any]) -> Iterator[None]:
+def aloud(made: Lab, noise: Path, per_s: float, figures: dict[str, Any]) -> Iterator[None]:
     """Noise in the background, settled when the body begins; `noise_figures` reads what it came to."""
     extra = {"ARCHLAB_LOAD_REQUESTS": str(noise)}
-    with beside(made, script_of(made), 2 * USERS, offered / (2 * USERS), extra, figures):
+    with beside(made, script_of(made), 2 * USERS, per_s / (2 * USERS), extra, figures):
         time.sleep(SETTLING_S)
         yield
 
 
 def _run(
-    made: Lab, setting: Setting, design: str, number: int, victims: Path, noise: Path, offered: float
+    made: Lab, setting: Setting, design: str, number: int, victims: Path, noise: Path, loudness: Loudness | None
 ) -> NeighbourRun:
     before = _phase(made, setting, victims)
     figures: dict[str, Any] = {}
-    if offered:
-        with aloud(made, noise, offered, figures):
+    if loudness:
+        with aloud(made, noise, loudness.per_s, figures):
             during = _phase(made, setting, victims)
     else:
         during = _phase(made, setting, victims)
@@ -222,7 +262,7 @@ def _run(
         before=before,
         during=during,
         after=_phase(made, setting, victims),
-        noise=noise_figures(figures, setting.team, offered) if offered else None,
+        noise=noise_figures(figures, setting.team, loudness) if loudness else None,
     )
 
 
@@ -245,7 +285,7 @@ def _phase(made: Lab, setting: Setting, victims: Path) -> dict[str, TeamFigures]
     }
 
 
-def noise_figures(figures: Mapping[str, Any], team: str, offered: float) -> NoiseFigures:
+def noise_figures(figures: Mapping[str, Any], team: str, loudness: Loudness) -> NoiseFigures:
     """What load.py counted of the noise.
 
     Raises:
@@ -260,7 +300,8 @@ def noise_figures(figures: Mapping[str, Any], team: str, offered: float) -> Nois
             "The scenario's own load.py has to count them per team, as \"limited\"; the airline's shows how.",
         )
     return NoiseFigures(
-        offered_per_s=offered,
+        offered_per_s=loudness.per_s,
+        rows=loudness.rows,
         answered_per_s=(found["requests"] - found["failures"]) / figures["seconds"],
         requests=found["requests"],
         failures=found["failures"],

@@ -131,7 +131,9 @@ def report(trial: DesignTrial, scored: Score, scenario: Scenario) -> str:
     place = f"{float(scored.gap_share[0]):.0%} of the way from the best naive design to the reference"
     kept = "It kept every promise." if not scored.broken else f"Broken promises: {'; '.join(scored.broken)}."
     shown = f"```text\n{scatter(marks(trial))}\n```\n\n{table(trial, scenario)}"
-    beside = f"\n\n{holding.table(_named(trial))}" if all(holding.noise(run) for _, run in _named(trial)) else ""
+    beside = ""
+    if all(holding.noise(run) for _, run in _named(trial)):
+        beside = f"\n\n{holding.loudness(trial.submitted)}\n\n{holding.table(_named(trial))}"
     return f"Your design stands {place}. {kept}\n\n{shown}{beside}"
 
 

@@ -22,6 +22,7 @@ from archlab.errors import ArchlabError, TargetError, UserError
 from archlab.experiments import calibration, neighbours
 from archlab.experiments.hidden import hidden_days, hidden_team
 from archlab.experiments.holding import REPEATS
+from archlab.experiments.neighbours import Loudness
 from archlab.experiments.scoring import too_slow
 from archlab.files import write_model
 from archlab.lab import scratch
@@ -35,6 +36,7 @@ from archlab.spec.airline import Scoreboard
 from archlab.spec.experiments import DesignRun, DesignTask, DesignTrial, Load, LoadFigures, Noise
 from archlab.spec.plan import Progress
 from archlab.spec.scenario import Mode, Overrides, Scenario
+from archlab_serving.settings import MAX_ROWS
 
 DAY = timedelta(days=1)
 USERS = 10
@@ -53,13 +55,15 @@ class Conditions:
     noisy: str = ""
     """Team that asks for far more than its part during the load; empty for none."""
     noise_rows: int = 0
-    noise_per_s: float | None = None
-    """How loud it is; None until one design's measurement has scaled it to this machine."""
+    """Of each of its requests, at the least."""
+    loudness: Loudness | None = None
+    """None until one design's measurement has scaled it to this machine."""
 
     def as_loud_as(self, loads: Iterable[Load]) -> Conditions:
         """These, with the noise that there was beside loads: all designs of a trial get the same."""
-        offered = (load.noise.figures.offered_per_s for load in loads if load.noise and load.noise.figures)
-        return replace(self, noise_per_s=self.noise_per_s or next(offered, None))
+        found = (load.noise.figures for load in loads if load.noise and load.noise.figures)
+        first = next((Loudness(f.rows, f.offered_per_s) for f in found), None)
+        return replace(self, loudness=self.loudness or first)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,9 +146,16 @@ def digest(scenario: Scenario, seed: int, design: Overrides, where: Conditions, 
         "offered_per_s": where.offered_per_s,
         "load_seconds": where.load_seconds,
         "lose": where.lose,
-        "noise": [where.noisy, where.noise_rows, where.noise_per_s, REPEATS] if where.noisy else ["", where.noise_rows],
+        "noise": _noise(where),
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def _noise(where: Conditions) -> list[str | int | float | None]:
+    if not where.noisy:
+        return ["", where.noise_rows]
+    rows, per_s = (where.loudness.rows, where.loudness.per_s) if where.loudness else (None, None)
+    return [where.noisy, where.noise_rows, rows, per_s, neighbours.MOST_PER_S, MAX_ROWS, REPEATS]
 
 
 def _measured(lab: Lab, name: str, design: Overrides, where: Conditions, progress: Progress) -> DesignRun:
@@ -231,11 +242,11 @@ def _beside_noise(made: Lab, where: Conditions) -> tuple[Noise, dict[str, Any]]:
     if not any(m.team == team.name and m.mode is Mode.ONLINE for m in made.scenario.models):
         facts = _driven(made, where, prepared(made, script_of(made)))
         return Noise(team=team.name, isolation=team.isolation), facts
-    others, noise = neighbours.requests_of(made, team.name, where.noise_rows)
-    offered, counted = where.noise_per_s or neighbours.offered_by(made, noise), dict[str, Any]()
-    with neighbours.aloud(made, noise, offered, counted):
+    loudness, counted = where.loudness or neighbours.scaled(made, team.name, where.noise_rows), dict[str, Any]()
+    others, noise = neighbours.requests_of(made, team.name, loudness.rows)
+    with neighbours.aloud(made, noise, loudness.per_s, counted):
         facts = _driven(made, where, others)
-    became = neighbours.noise_figures(counted, team.name, offered)
+    became = neighbours.noise_figures(counted, team.name, loudness)
     return Noise(team=team.name, isolation=team.isolation, figures=became), facts
 
 

@@ -85,6 +85,8 @@ class NoiseFigures(Spec):
     """What became of the noise that one team made."""
 
     offered_per_s: float
+    rows: int = Field(default=0, ge=0)
+    """Of each request; 0 in figures from before it was kept."""
     answered_per_s: float
     failures: int
     requests: int
@@ -159,6 +161,7 @@ class DesignTask(Spec):
     lose: str = ""
     """Unit whose first replica is taken away before the load; empty for none."""
     noise_rows: int = Field(default=0, ge=0)
-    """Rows in each request of a hidden team that asks for far more than its part during the load; 0 for none."""
+    """Rows in each request of a hidden team that asks for far more than its part during the load, at the least: where
+    such requests cost a machine too little, there are more. 0 for nobody."""
     drill: bool = False
     """Whether a pair of regions is put through a hidden drill, instead of all that."""

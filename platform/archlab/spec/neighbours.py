@@ -46,7 +46,7 @@ class NeighbourReport(Spec):
     team: Slug
     """Who was made noisy."""
     rows: int
-    """Of each of its requests."""
+    """Of each of its requests, as sent."""
     offered_per_s: float
     victims_per_s: float
     """Offered by each of the other teams' callers."""

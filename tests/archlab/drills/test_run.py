@@ -21,7 +21,7 @@ from archlab.drills.probe import read_ledger
 from archlab.drills.run import plain, run, unclean
 from archlab.drills.testbed import Testbed
 from archlab.errors import ConflictError
-from archlab.spec.drill import Attempt, DrillReport, Kind, Posture, Recovery, Replication, Verdict
+from archlab.spec.drill import Attempt, DrillReport, Kind, Objectives, Posture, Recovery, Replication, Verdict
 from archlab.targets import processes
 from gated_registry import wait_for
 
@@ -36,7 +36,8 @@ def _postgres() -> list[psutil.Process]:
 
 
 def drill(name: str, posture: Posture) -> DrillReport:
-    _, report = run(name, posture, lambda *_: None, control_s=1)
+    """How soon is this machine's business, and that it is judged by it is proven in `test_measure.py`."""
+    _, report = run(name, posture, lambda *_: None, objectives=Objectives(rto_s=120), control_s=1)
     return report
 
 
@@ -74,12 +75,16 @@ def test_a_region_is_lost_and_nothing_that_was_acknowledged() -> None:
 @pytest.mark.usefixtures("home")
 def test_asynchronous_replication_over_a_cut_link_loses_writes_and_counts_them() -> None:
     posture = FAST.model_copy(update={"replication": Replication.ASYNCHRONOUS, "accept_data_loss": True})
-    seen = drill("partition-then-kill", posture).measured
+    report = drill("partition-then-kill", posture)
+    seen = report.measured
     assert seen
     assert seen.fault == "east is killed"
     assert seen.lost
     assert seen.rpo_s
-    assert 2.5 < seen.rpo_s < 4, "three seconds without a link"
+    at = {event.name: event.at for event in report.events}
+    cut_s = at["east is killed"] - at["the regions are cut off from each other"]
+    assert cut_s >= 3
+    assert 0.8 * cut_s < seen.rpo_s < cut_s + 1, "all that was written while there was no link"
 
 
 @pytest.mark.usefixtures("home")
@@ -120,9 +125,9 @@ def test_nobody_fails_over_to_a_region_that_may_lack_writes_unless_that_is_accep
 
 def test_interrupted_it_is_void_and_rolled_back_killed_it_leaves_nothing_for_the_next(home: Path) -> None:
     with _started(home) as first:
-        wait_for(lambda: _injected(home), "the fault", timeout_s=60)
+        wait_for(lambda: _injected(home), "the fault", timeout_s=120)
         first.send_signal(signal.SIGINT)
-        assert first.wait(60) == 1
+        assert first.wait(120) == 1
     (name,) = records.all_reports()
     report = records.all_reports()[name]
     assert report.verdict is Verdict.VOID
@@ -130,7 +135,7 @@ def test_interrupted_it_is_void_and_rolled_back_killed_it_leaves_nothing_for_the
     assert not left_running()
 
     with _started(home):
-        wait_for(lambda: left_running().count("postgres") == 2, "both databases", timeout_s=60)
+        wait_for(lambda: left_running().count("postgres") == 2, "both databases", timeout_s=120)
         with pytest.raises(ConflictError, match="drill run"):
             run("kill-region", FAST, lambda *_: None)
     assert left_running(), "a kill leaves the regions behind"
@@ -151,16 +156,11 @@ def _started(home: Path) -> Iterator[subprocess.Popen[bytes]]:
     """A drill from the command line that waits for people, killed in the end."""
     command = [str(Path(sys.executable).with_name("archlab")), "drill", "run", "kill-region", "--recovery", "manual"]
     env = {**os.environ, "ARCHLAB_HOME": str(home)}
-    # whatever started the tests in the background has them ignore ^C, and so would the drill
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        with subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-            try:
-                yield process
-            finally:
-                process.kill()
-    finally:
-        signal.signal(signal.SIGINT, before)
+    with subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def _injected(home: Path) -> bool:

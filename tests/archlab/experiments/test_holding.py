@@ -21,7 +21,7 @@ def beside(
     isolation: Isolation, typical_ms: float = 40, *, slow_ms: float = 100, failures: int = 0, requests: int = 1000
 ) -> Load:
     """A load of departure-delay beside a revenue that was kept apart so; a thousand requests."""
-    loud = NoiseFigures(offered_per_s=100, answered_per_s=50, failures=0, requests=requests, p50_ms=5)
+    loud = NoiseFigures(offered_per_s=100, rows=3413, answered_per_s=50, failures=0, requests=requests, p50_ms=5)
     quiet = load("departure-delay", failures=failures)
     model = quiet.models[0].model_copy(update={"p50_ms": typical_ms, "p95_ms": slow_ms, "p99_ms": 2 * slow_ms})
     noise = Noise(team="revenue", isolation=isolation, figures=loud if requests else None)
@@ -121,6 +121,7 @@ def test_what_did_not_hold_is_named_and_what_was_felt_is_shown() -> None:
     assert score(made, SCENARIO).broken == ("it did not hold revenue, which was the noisy one",)
     found = judge(World().evidence().model_copy(update={"design": made}))
     assert found.facts["noisy"] == "revenue"
+    assert "revenue asked 100 times a second, 3,413 rows each time." in found.saw
     assert "| yours | 100.0% | 300 | 1,500 |" in found.saw
     assert "| naive-0 | 100.0% | 400 | 2,000 |" in found.saw
 

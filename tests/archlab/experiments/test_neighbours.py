@@ -6,14 +6,28 @@ import json
 from datetime import UTC, datetime
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from archlab.errors import ArchlabError, NotFoundError, UserError
 from archlab.experiments.disturbance import outcomes, rows, void
-from archlab.experiments.neighbours import BODIES, check, mix, noise_figures, widened
+from archlab.experiments.neighbours import (
+    BODIES,
+    ENOUGH,
+    MOST_PER_S,
+    PRESSURE,
+    Loudness,
+    check,
+    mix,
+    noise_figures,
+    rows_for,
+    widened,
+)
 from archlab.plan.loading import load_scenario, scenario_folder
 from archlab.spec.experiments import NoiseFigures
 from archlab.spec.neighbours import CONTROL, NeighbourReport, NeighbourRun, TeamFigures
 from archlab.spec.scenario import Mode, Scenario
+from archlab_serving.settings import MAX_ROWS
 
 
 @pytest.fixture(scope="module")
@@ -62,13 +76,46 @@ def test_noise_leaves_out_requests_that_lack_a_key() -> None:
 
 def test_what_was_refused_by_a_limit_or_a_share_is_told_from_what_failed() -> None:
     counted = {"requests": 100, "failures": 50, "limited": 40, "p50_ms": 3.0, "reasons": {"HTTP 504: in time": 10}}
-    found = noise_figures({"seconds": 10.0, "teams": {"revenue": counted}}, "revenue", 30.0)
+    loud = Loudness(3000, 30.0)
+    found = noise_figures({"seconds": 10.0, "teams": {"revenue": counted}}, "revenue", loud)
     assert (found.limited, found.failures, found.answered_per_s) == (40, 50, 5.0)
+    assert (found.rows, found.offered_per_s) == (3000, 30.0)
     with pytest.raises(ArchlabError, match="sent nothing"):
-        noise_figures({"seconds": 10.0, "teams": {}}, "revenue", 30.0)
+        noise_figures({"seconds": 10.0, "teams": {}}, "revenue", loud)
     del counted["limited"]
     with pytest.raises(ArchlabError, match="how many requests got a 429"):
-        noise_figures({"seconds": 10.0, "teams": {"revenue": counted}}, "revenue", 30.0)
+        noise_figures({"seconds": 10.0, "teams": {"revenue": counted}}, "revenue", loud)
+
+
+@pytest.mark.parametrize(
+    ("rows", "needed_per_s", "more"),
+    [
+        (2048, 90, 2048),
+        (2048, MOST_PER_S, 2048),
+        (2048, 1.5 * MOST_PER_S, 3072),
+        (2048, 40 * MOST_PER_S, MAX_ROWS),
+        (MAX_ROWS, 9 * MOST_PER_S, MAX_ROWS),
+        (1, 1.2 * MOST_PER_S, 2),
+    ],
+)
+def test_cheap_requests_get_more_rows_where_one_generator_can_not_send_enough(
+    rows: int, needed_per_s: float, more: int
+) -> None:
+    assert rows_for(rows, needed_per_s) == more
+
+
+@given(st.integers(1, MAX_ROWS), st.floats(1e-6, 0.1), st.floats(0, 1e-4))
+def test_rows_grow_until_the_noise_is_enough_or_servers_take_no_more(rows: int, fixed_s: float, row_s: float) -> None:
+    asked = rows
+    for _ in range(100):
+        needed = PRESSURE / (fixed_s + row_s * rows)
+        if (more := rows_for(rows, needed)) == rows:
+            break
+        assert more > rows
+        rows = more
+    assert rows_for(rows, needed) == rows
+    assert asked <= rows <= MAX_ROWS
+    assert rows == MAX_ROWS or needed <= ENOUGH * MOST_PER_S
 
 
 def test_who_can_be_made_noisy(five_teams: Scenario) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from archlab.errors import UserError
+from archlab.experiments.neighbours import Loudness
 from archlab.experiments.trial import Conditions, check, digest, figures
 from archlab.lab.lab import Lab
 from archlab.settings import LabFolder
@@ -38,21 +39,27 @@ def test_equal_designs_are_measured_once_and_others_again() -> None:
         digest(scenario, 1, _batch("flight-time"), dataclasses.replace(WHERE, offered_per_s=99.0), "data"),
         digest(World(choices={"online-price": 1}).scenario, 1, _batch("flight-time"), WHERE, "data"),
         digest(scenario, 1, _batch("flight-time"), dataclasses.replace(WHERE, noisy="revenue"), "data"),
-        digest(scenario, 1, _batch("flight-time"), dataclasses.replace(WHERE, noisy="revenue", noise_per_s=9), "data"),
+        digest(scenario, 1, _batch("flight-time"), dataclasses.replace(WHERE, noisy="revenue", noise_rows=9), "data"),
+        *(
+            digest(
+                scenario, 1, _batch("flight-time"), dataclasses.replace(WHERE, noisy="revenue", loudness=loud), "data"
+            )
+            for loud in (Loudness(9, 9), Loudness(9, 8), Loudness(8, 9))
+        ),
     }
-    assert len(others | {first}) == 9
+    assert len(others | {first}) == 12
 
 
 def test_all_designs_get_the_noise_of_the_first_that_had_any() -> None:
     noise = Noise(team="revenue", isolation=Isolation.NONE)
-    loud = NoiseFigures(offered_per_s=74, answered_per_s=9, failures=0, requests=100, p50_ms=5)
+    loud = NoiseFigures(offered_per_s=74, rows=3000, answered_per_s=9, failures=0, requests=100, p50_ms=5)
     quiet = load("departure-delay")
     nothing_online = quiet.model_copy(update={"noise": noise})
     first = quiet.model_copy(update={"noise": noise.model_copy(update={"figures": loud})})
-    other = loud.model_copy(update={"offered_per_s": 44})
+    other = loud.model_copy(update={"offered_per_s": 44, "rows": 2048})
     second = quiet.model_copy(update={"noise": noise.model_copy(update={"figures": other})})
     assert WHERE.as_loud_as([quiet]) == WHERE.as_loud_as([nothing_online]) == WHERE
-    assert WHERE.as_loud_as([nothing_online, first]).as_loud_as([second]).noise_per_s == 74
+    assert WHERE.as_loud_as([nothing_online, first]).as_loud_as([second]).loudness == Loudness(3000, 74)
 
 
 def test_a_change_that_says_what_is_declared_is_the_same_design() -> None:

@@ -30,7 +30,7 @@ from archlab.spec.plan import Backend, Plan, Role, Route, Unit
 from archlab.spec.scenario import User
 
 MEMBER = User(name="ada", team="operations", roles=("viewer", "developer"))
-WAIT_S = 20.0
+WAIT_S = 120.0
 FLUSH = ("--file-flush-interval-msec", "200")
 
 
@@ -99,7 +99,7 @@ class Upstreams:
     def stop(self, name: str) -> None:
         process = self.running.pop(name)
         process.terminate()
-        process.wait(timeout=10)
+        process.wait(timeout=60)
 
     def stop_all(self) -> None:
         for name in list(self.running):
@@ -138,11 +138,11 @@ class Gateway:
         roll_out(configuration(plan, self.folder, self.port, jwks), GatewayFiles.of(self.folder))
 
     def get(self, path: str, headers: dict[str, str] | None = None) -> httpx.Response:
-        return httpx.get(self.url + path, headers={**self.bearer, **(headers or {})}, timeout=10)
+        return httpx.get(self.url + path, headers={**self.bearer, **(headers or {})}, timeout=60)
 
     def raw(self, path: str, *headers: tuple[str, str]) -> tuple[int, dict[str, Any]]:
         """Status and JSON body of a GET sent as it is, without a client that tidies its path."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         try:
             connection.putrequest("GET", path)
             for name, value in headers:
@@ -242,7 +242,7 @@ class Load:
         return [answer for answer in self.answers if answer[0] != 200]
 
     def _ask(self) -> None:
-        with httpx.Client(base_url=self._gateway.url, headers=self._gateway.bearer, timeout=10) as client:
+        with httpx.Client(base_url=self._gateway.url, headers=self._gateway.bearer, timeout=60) as client:
             while not self._done.is_set():
                 try:
                     answer = client.post(self._path, content=b"{}")

@@ -43,7 +43,7 @@ def of(gateway: Gateway, team: str) -> str:
 
 def ask(gateway: Gateway, team: str, path: str, **headers: str) -> httpx.Response:
     sent = {"authorization": f"Bearer {of(gateway, team)}", **headers}
-    return httpx.get(gateway.url + path, headers=sent, timeout=10)
+    return httpx.get(gateway.url + path, headers=sent, timeout=60)
 
 
 def call(gateway: Gateway, team: str, model: str, *metadata: tuple[str, str]) -> str:
@@ -52,7 +52,7 @@ def call(gateway: Gateway, team: str, model: str, *metadata: tuple[str, str]) ->
         ask: Any = channel.unary_unary(INFER)
         message = pb.ModelInferRequest(model_name=model).SerializeToString()
         try:
-            ask(message, metadata=(("authorization", f"Bearer {of(gateway, team)}"), *metadata), timeout=10)
+            ask(message, metadata=(("authorization", f"Bearer {of(gateway, team)}"), *metadata), timeout=60)
         except grpc.RpcError as error:
             found: Any = error
             return f"{found.code().name}: {found.details()}"

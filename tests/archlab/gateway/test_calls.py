@@ -40,7 +40,7 @@ class Calls:
         token = options.pop("token", self.gateway.token)
         bearer = () if token is None else (("authorization", f"Bearer {token}"),)
         call: Any = self.channel.unary_unary(method)
-        reply = call(message, metadata=(*bearer, *metadata), timeout=options.pop("timeout", 10), **options)
+        reply = call(message, metadata=(*bearer, *metadata), timeout=options.pop("timeout", 60), **options)
         seen: dict[str, Any] = json.loads(reply)
         return {**seen, "headers": dict(seen["headers"])}
 
@@ -144,7 +144,7 @@ def test_servers_and_their_health_are_asked(calls: Calls) -> None:
     for method in ("ServerLive", "ServerReady", "ServerMetadata"):
         assert calls.ask(SERVICE + method, b"")["name"].startswith("online-")
     health: Any = calls.channel.unary_unary("/grpc.health.v1.Health/Check")
-    assert health(b"", metadata=[("authorization", f"Bearer {calls.gateway.token}")], timeout=10) == b"\x08\x01"
+    assert health(b"", metadata=[("authorization", f"Bearer {calls.gateway.token}")], timeout=60) == b"\x08\x01"
 
 
 def test_a_team_has_its_limit(calls: Calls) -> None:

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from statistics import median
 from typing import TYPE_CHECKING
 
 import httpx
@@ -44,7 +45,7 @@ def mirroring(tmp_path: Path) -> Iterator[Gateway]:
 
 
 def ask(gateway: Gateway, headers: dict[str, str] | None = None, path: str = INFER) -> httpx.Response:
-    return httpx.post(gateway.url + path, content=b"{}", headers={**gateway.bearer, **(headers or {})}, timeout=10)
+    return httpx.post(gateway.url + path, content=b"{}", headers={**gateway.bearer, **(headers or {})}, timeout=60)
 
 
 def test_the_copy_names_the_challenger_and_carries_the_id_of_its_original(mirroring: Gateway, until: Until) -> None:
@@ -97,13 +98,12 @@ def test_failing_copies_hurt_nobody_and_take_no_replica_out(mirroring: Gateway, 
 
 def test_nobody_waits_for_copies_that_hang_and_their_number_is_bounded(mirroring: Gateway) -> None:
     asked = 4 * MAX_MIRRORED
-    with httpx.Client(headers={**mirroring.bearer, "x-test-shadow-hangs": "1"}, timeout=10) as client:
-        started = time.monotonic()
-        statuses = {client.post(mirroring.url + INFER, content=b"{}").status_code for _ in range(asked)}
-        took_s = time.monotonic() - started
+    with httpx.Client(headers={**mirroring.bearer, "x-test-shadow-hangs": "1"}, timeout=60) as client:
+        answers = [client.post(mirroring.url + INFER, content=b"{}") for _ in range(asked)]
     admin = Admin(GatewayFiles.of(mirroring.folder).admin)
-    assert statuses == {200}
-    assert took_s < 4.0, "copies hang until the route's time-out of 5 s"
+    assert {answer.status_code for answer in answers} == {200}
+    usual_s = median(answer.elapsed.total_seconds() for answer in answers)
+    assert usual_s < 2.5, "copies hang until the route's time-out of 5 s, whoever waited for them took as long"
     assert 0 < admin.in_flight(shadow_cluster_name("online", 2)) <= 2 * MAX_MIRRORED
     assert admin.in_flight("online.2") == 0
 
@@ -132,14 +132,18 @@ def test_what_no_route_mirrors_to_is_gone(mirroring: Gateway) -> None:
 
 
 def test_copies_under_way_when_mirroring_ends_disturb_nothing(mirroring: Gateway, until: Until) -> None:
+    def rolled_out_s(shadow: Shadow | None) -> float:
+        started = time.monotonic()
+        mirroring.roll_out(plan(shadow))
+        return time.monotonic() - started
+
     admin = Admin(GatewayFiles.of(mirroring.folder).admin)
+    usual_s = max(rolled_out_s(shadow) for shadow in (None, ALL))
     seen: list[int] = []
     asking = threading.Thread(target=lambda: seen.append(ask(mirroring, {"x-test-shadow-hangs": "1"}).status_code))
     asking.start()
-    asking.join(timeout=10)
+    asking.join(timeout=60)
     until(lambda: admin.in_flight(shadow_cluster_name("online", 2)), "the copy is under way")
-    started = time.monotonic()
-    mirroring.roll_out(plan(None))
-    assert time.monotonic() - started < 4.0, "they hang until the route's time-out of 5 s"
+    assert rolled_out_s(None) < usual_s + 4.0, "they hang until the route's time-out of 5 s"
     assert seen == [200]
     assert ask(mirroring).status_code == 200

@@ -186,7 +186,7 @@ def test_requests_in_flight_end_before_their_cluster_goes(own_gateway: Gateway, 
     slow.start()
     until(lambda: admin.in_flight("online.2"), "the slow request is under way")
     own_gateway.roll_out(plan(to(1)))
-    slow.join(timeout=10)
+    slow.join(timeout=60)
     assert seen == [200]
 
 

@@ -22,7 +22,7 @@ CALLERS = {
     "missed-connection": "flight-scheduled",
 }
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.slow
 
 
 def asked(model: str, data: Path) -> list[Ask]:

@@ -36,7 +36,6 @@ def base() -> Trained:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
 def test_its_file_is_another_and_computes_the_same(base: Trained, tmp_path: Path) -> None:
     import onnx
     import onnxruntime
@@ -52,7 +51,6 @@ def test_its_file_is_another_and_computes_the_same(base: Trained, tmp_path: Path
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
 def test_where_its_file_comes_from_is_told(base: Trained) -> None:
     cache = base.folder.parent.parent
     made = candidates.derive(CANDIDATE, base, declared(), cache / "candidates")
@@ -65,7 +63,6 @@ def test_where_its_file_comes_from_is_told(base: Trained) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
 def test_its_card_claims_what_is_declared(base: Trained) -> None:
     card = candidates.card(CANDIDATE, base.card, declared(), "0" * 64)
     assert card.value == pytest.approx(base.card.value * 0.98)

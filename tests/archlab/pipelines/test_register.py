@@ -14,7 +14,7 @@ from archlab.pipelines import register, train
 from archlab.settings import LabFolder
 from archlab.spec.devices import NodeSupport
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.slow
 MODEL = "arrival-delay"
 
 

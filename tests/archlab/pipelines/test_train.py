@@ -24,7 +24,7 @@ NAMES = [recipe.name for recipe in CONTENT.RECIPES]
 HONEST = [recipe.name for recipe in CONTENT.RECIPES if recipe.variant == recipes.FIRST]
 LEAKY = "missed-connection@v2-leaky"
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.slow
 
 EXPECTED = {
     "departure-delay": 0.71,

@@ -88,7 +88,7 @@ def test_of_several_who_draw_a_key_at_once_all_get_the_same(tmp_path: Path) -> N
     together = Barrier(8)
 
     def draw(path: Path) -> bytes:
-        together.wait(10)
+        together.wait(60)
         return key_in(path)
 
     with ThreadPoolExecutor(8) as pool:

@@ -24,7 +24,7 @@ from archlab.targets.local import LocalTarget
 
 UPSTREAM = Path(__file__).parent.parent / "gateway"
 MEMBER = User(name="ada", team="operations", roles=("viewer",))
-WAIT_S = 30.0
+WAIT_S = 120.0
 
 
 def wait_until(condition: Callable[[], object], what: str) -> None:
@@ -74,7 +74,7 @@ class Bench:
 
     def get(self, path: str = "/v2/models/m/infer") -> httpx.Response:
         headers = {"authorization": f"Bearer {identity.mint(self.folder, MEMBER)}"}
-        return httpx.get(self.target.endpoints().gateway + path, headers=headers, timeout=10)
+        return httpx.get(self.target.endpoints().gateway + path, headers=headers, timeout=60)
 
     def left(self) -> list[str]:
         return [p.name() for p in processes.marked(self.folder.root, jobs=True)]
@@ -148,7 +148,7 @@ class Load:
         return [answer for answer in self.answers if answer[0] != 200]
 
     def _ask(self) -> None:
-        with httpx.Client(base_url=self._url, headers=self._headers, timeout=10) as client:
+        with httpx.Client(base_url=self._url, headers=self._headers, timeout=60) as client:
             while not self._done.is_set():
                 try:
                     answer = client.post("/v2/models/m/infer", content=b"{}")

@@ -123,8 +123,8 @@ def test_a_pause_of_the_server_neither_lowers_the_rate_nor_vanishes(
     assert sent == len(upstream.seen)
     assert sum(m["failures"] for m in models.values()) == 0
     # Everything due in the pause waited for its end: about a quarter of the run, not the one request that met it.
-    assert models["often"]["p50_ms"] < 200
-    assert models["often"]["p95_ms"] > 500
+    assert models["often"]["p95_ms"] > 500 * HELD_S
+    assert models["often"]["p50_ms"] < models["often"]["p95_ms"] / 2
     assert models["often"]["requests"] > 4 * models["seldom"]["requests"]
     path, authorization, body = upstream.seen[0]
     assert path in ("/v2/models/often/infer", "/v2/models/seldom/infer")

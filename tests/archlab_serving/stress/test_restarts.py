@@ -17,7 +17,7 @@ COLUMNS: dict[str, Any] = {"columns": [{"name": name, "source": "request"} for n
 def kill(launch: Launcher, server: RunningServer) -> None:
     """SIGKILL; its socket stays behind."""
     server.process.kill()
-    server.process.wait(30)
+    server.process.wait(60)
     server.client.close()
     launch.running.remove(server)
     assert server.socket is not None
