@@ -123,7 +123,7 @@ class LocalRegion(replication.Site):
         fencing.refuse_if_fenced(self.folder)
         if isinstance(self.listens, Path):
             self.listens.unlink(missing_ok=True)
-            listen = ("--uds", str(self.listens))
+            listen: tuple[str, ...] = ("--uds", str(self.listens))
         else:
             listen = ("--host", "0.0.0.0", "--port", str(self.listens))  # noqa: S104 a pod's address is not known before
         app = ("archlab.drills.service:app", *listen, "--no-access-log", "--log-level", "warning")
