@@ -204,7 +204,7 @@ def test_whatever_a_drill_asks_of_a_region_the_agent_does(home: Path) -> None:
     asked: list[str] = []
 
     class Listening:
-        def call(self, what: str, _within_s: float, **_arguments: Any) -> Any:
+        def call(self, what: str, within_s: float, **arguments: Any) -> Any:
             asked.append(what)
             raise UnavailableError("It only listens.")
 

@@ -35,11 +35,13 @@ def test_a_damaged_backup_stops_a_restore_before_anything_else_is_stopped_and_ve
         settled = "SELECT count(*) FROM drill_writes WHERE at < clock_timestamp() - interval '2 s' AND number < 1000"
         wait_for(lambda: testbed.regions["east"].server.ask(settled) == [[40]], "records that count", timeout_s=10)
         first, second = backups.take(testbed), backups.take(testbed)
+        kept = backups.of(testbed)
+        assert isinstance(kept, keeping.LocalKept)
         assert b"PG_VERSION" not in testbed.backups.sealed(first.name).read_bytes()
         content = testbed.backups.open(first, tree := testbed.folder.root / "tree")
         wrong = content.model_copy(update={"facts": {**content.facts, keeping.ROWS: "7"}})
         with pytest.raises(DamagedError, match="of 7 records"):
-            backups.of(testbed).proof(tree, wrong)
+            kept.proof(tree, wrong)
         with pytest.raises(LabStateError, match="no mistake"):
             restore_before_mistake(testbed)
         with current(testbed):

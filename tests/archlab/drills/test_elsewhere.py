@@ -16,6 +16,7 @@ from archlab.errors import UserError
 from archlab.gateway.program import envoy_program
 from archlab.spec.drill import Posture
 from archlab.spec.lab import KubePlace
+from archlab.targets.kube.api import Object
 from harness import Cli
 
 PLACE = KubePlace(kubeconfig="/nowhere", namespace="drill", image="registry.local:5000/archlab:1", serving_image="s:1")
@@ -55,15 +56,16 @@ def test_envoy_takes_the_gateways_configuration(tmp_path: Path) -> None:
     config = json.loads(front.elsewhere(["10.0.0.1", "10.0.0.2"], 8080))
     config["admin"]["address"]["pipe"]["path"] = str(tmp_path / "admin.sock")
     (tmp_path / "envoy.json").write_text(json.dumps(config))
-    command = [envoy_program(), "--mode", "validate", "-c", tmp_path / "envoy.json"]
+    command = [str(envoy_program()), "--mode", "validate", "-c", str(tmp_path / "envoy.json")]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, done.stderr
 
 
 def test_a_pod_counts_as_dead_when_its_containers_are_confirmed_to_have_ended() -> None:
-    ended, going = {"state": {"terminated": {}}}, {"state": {"running": {}}}
+    ended: Object = {"state": {"terminated": {}}}
+    going: Object = {"state": {"running": {}}}
 
-    def pod(*states: object, node: str = "a", doomed: bool = True) -> dict[str, object]:
+    def pod(*states: Object, node: str = "a", doomed: bool = True) -> Object:
         metadata = {"deletionTimestamp": "now"} if doomed else {}
         spec = {"nodeName": node} if node else {}
         return {"metadata": metadata, "spec": spec, "status": {"containerStatuses": list(states)}}

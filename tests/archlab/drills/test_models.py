@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -44,7 +45,7 @@ def test_wrong_answers_pass_a_check_of_status_alone_and_a_corrupt_file_is_never_
     testbed = Testbed.lay_out(home / "testbed", Posture(latency_ms=2, check_content=True))
     testbed.models = models.Models.lay_out(testbed.folder, REGIONS)
     testbed.up(lambda *_: None)
-    blind = Testbed(testbed.folder, Posture(), testbed.regions, testbed.port, models=testbed.models)
+    blind = dataclasses.replace(testbed, posture=Posture())
     try:
         with pytest.raises(LabStateError, match="no release"):
             roll_back(testbed)
