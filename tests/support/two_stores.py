@@ -16,8 +16,8 @@ from pathlib import Path
 from archlab.files import write_atomic, write_model
 from archlab.recovery import link
 from archlab.recovery.copying import description
-from archlab.recovery.copying.catalogue import RELEASES, SNAPSHOTS
-from archlab.recovery.copying.description import DESCRIPTION, PLACE, Description
+from archlab.recovery.copying.catalogue import RELEASES, SNAPSHOTS, Listing
+from archlab.recovery.copying.description import DESCRIPTION, PLACE, SEEN, Description
 from archlab.recovery.shaping import Shape
 from archlab.spec.regions import FILES, Copying, Part, PartCopy, Standby
 from archlab.spec.release import FeatureSnapshot, ViewSnapshot
@@ -39,6 +39,7 @@ class Stores:
     every_s: int = 3600
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     ports: dict[str, int] = field(default_factory=dict)
+    started: dict[str, datetime] = field(default_factory=dict)
 
     def files(self, region: str) -> Path:
         return self.root / region / PLACE
@@ -69,6 +70,7 @@ class Stores:
 
     def start(self, region: str) -> None:
         command = [sys.executable, "-m", "archlab.recovery.copying.program", str(self.root / region)]
+        self.started[region] = datetime.now(UTC)
         self.processes[region] = subprocess.Popen(command)
 
     def kill(self, region: str) -> None:
@@ -84,6 +86,16 @@ class Stores:
 
     def state(self, part: Part, region: str = WEST, *, archived: bool = False) -> PartCopy:
         return description.state(self.root / region).of(part, archived=archived)
+
+    def seen(self, part: Part, region: str) -> set[str]:
+        """Paths that the other region had when this one looked last."""
+        path = self.root / region / SEEN / f"{part.value}.json"
+        return set(Listing.model_validate_json(path.read_bytes()).by_path) if path.exists() else set()
+
+    def came(self, part: Part, region: str) -> bool:
+        """Whether a region that follows has just taken all that the other one has."""
+        copy = self.state(part, region)
+        return copy.complete_at is not None and copy.complete_at > self.started[region] and not copy.error
 
     def blob(self, content: bytes) -> str:
         """A released file's name."""

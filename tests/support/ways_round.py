@@ -1,6 +1,6 @@
 """Ways round the gates of a running lab, tried with what anybody has who may use it: its address, their own token.
 
-More ways round the registry alone are in tests/archlab/registry/test_red_team.py.
+More ways round the registry alone are in tests/archlab/registry/test_red_team*.py.
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from archlab.cli.console import JsonOption, LabOption, console, emit_json, mib, table
+from archlab.cli.schedule import NO_MORE, EveryOption, scheduled
 
 if TYPE_CHECKING:
     from archlab.lab.backups import Part
@@ -51,9 +52,7 @@ def take(
     only: Annotated[
         list[str] | None, typer.Option("--only", metavar="PART", help="metadata or weights; both by default.")
     ] = None,
-    every: Annotated[
-        float | None, typer.Option(min=1, help="Again every so many seconds, until ^C; at once the first time.")
-    ] = None,
+    every: EveryOption = None,
     keep: Annotated[
         int, typer.Option(min=1, help="Delete the oldest but so many; the newest that was verified stays.")
     ] = 10,
@@ -61,10 +60,6 @@ def take(
     lab: LabOption = None,
 ) -> None:
     """Back the registry up, while it runs."""
-    import time
-
-    from archlab.recovery.backups import repeat
-
     opened, store = _open(lab, folder)
     parts = _parts(only)
 
@@ -76,17 +71,7 @@ def take(
         for name in store.prune(keep):
             console.print(f"{name} deleted", style="dim")
 
-    def ended(seconds: float) -> bool:
-        time.sleep(max(0.0, seconds))
-        return False
-
-    if every is None:
-        once()
-        return
-    try:
-        repeat(once, every, ended)
-    except KeyboardInterrupt:
-        console.print("No more backups are taken.")
+    scheduled(once, every, NO_MORE)
 
 
 def verify(

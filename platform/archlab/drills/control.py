@@ -12,9 +12,8 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -27,12 +26,13 @@ from archlab.plan.layout import layout
 from archlab.plan.loading import load_scenario
 from archlab.plan.resolve import resolve
 from archlab.policy.bundle import publish
-from archlab.registry import environment
 from archlab.settings import LabFolder, scenarios_root
 from archlab.spec.drill import Change
 from archlab.spec.policy import DecisionRecord
 from archlab.spec.scenario import Overrides, Scenario
-from archlab.targets import ports
+from archlab.targets import commands, ports
+from archlab.targets.commands import Command
+from archlab.targets.readiness import probe
 
 ENGINE, REGISTRY, CONTROL, CANDIDATE = "policy-engine", "registry", "control", "candidate"
 START_S = 150.0
@@ -94,25 +94,14 @@ class ControlPlane:
         where = ("--host", ports.ADDRESS, "--port", str(self.engine_port), "--no-access-log", "--log-level", "warning")
         return [sys.executable, "-m", "uvicorn", "archlab.drills.engine:app", *where]
 
-    def registry(self) -> tuple[Sequence[str], Mapping[str, str]]:
-        """The registry's command line and variables."""
-        return _uvicorn("archlab.registry.app:app", self.lab.socket(REGISTRY)), {
-            **environment(self.lab),
-            "ARCHLAB_OPA_URL": self.engine_url,
-        }
-
-    def control(self) -> Sequence[str]:
-        """Control's command line."""
-        return _uvicorn("archlab.control.app:app", self.lab.socket(CONTROL))
+    def registry(self) -> Command:
+        """How the registry is started: as a lab's, but that its rules are decided elsewhere."""
+        made = commands.registry(self.lab)
+        return replace(made, env={**made.env, "ARCHLAB_OPA_URL": self.engine_url})
 
     def registry_answers(self) -> bool:
         """Whether the registry is up, asked beside the gateway."""
-        transport = httpx.HTTPTransport(uds=str(self.lab.socket(REGISTRY)))
-        try:
-            with httpx.Client(transport=transport, base_url="http://registry", timeout=1) as client:
-                return client.get("/mlflow/health").status_code == httpx.codes.OK
-        except httpx.HTTPError:
-            return False
+        return probe(self.registry().health)
 
     def register(self, base: str, env: Mapping[str, str]) -> None:
         """Register a version through the gateway, as whoever trains, and approve it, as somebody else.
@@ -208,10 +197,6 @@ def _said(answer: httpx.Response) -> str:
     with suppress(ValueError, KeyError, TypeError):
         return " ".join(str(answer.json()["message"]).split())
     return answer.text[:500]
-
-
-def _uvicorn(app: str, socket: Path) -> Sequence[str]:
-    return [sys.executable, "-m", "uvicorn", app, "--uds", str(socket), "--no-access-log", "--log-level", "warning"]
 
 
 def failed_closed(log: Sequence[DecisionRecord], until: datetime | None) -> tuple[int, int]:

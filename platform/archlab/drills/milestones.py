@@ -10,8 +10,8 @@ from archlab.spec.drill import DrillReport, Event, Kind, Measured
 
 ROLLBACKS, PAIRED = "rollbacks begin", "pair"
 PROMOTED = {"promote": "Promotion", "take writes": "Restore", "roll back": "Rollback", "start engine": "Restart"}
+"""Steps of runbooks after which a service is whole again, and what a reader calls them."""
 ABOUT = {Kind.WRITE: "writes", Kind.READ: "reads", Kind.PREDICT: "predictions", Kind.PROMOTE: "promotions"}
-"""Steps of runbooks after which a database takes writes."""
 
 
 class Milestone(NamedTuple):

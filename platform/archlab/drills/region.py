@@ -22,22 +22,11 @@ ARCHIVE, ARCHIVE_EVERY_S = "archive", 5
 
 
 @dataclass(frozen=True, slots=True)
-class Region:
+class Region(replication.Site):
     """One region: a database, and the service in front of it."""
 
-    name: str
-    server: Server
     socket: Path
     """The service's."""
-    upstream: Upstream
-    """Where its database finds the other region's, while it is a standby."""
-    control: Path
-    """Of the link over which it does."""
-
-    @property
-    def folder(self) -> Path:
-        """Database, log and fence."""
-        return self.server.folder
 
     @property
     def service(self) -> str:
@@ -72,7 +61,7 @@ def lay_out(folder: LabFolder) -> Ground:
         own, password = folder.root / name, folder.root / "password"
         made = Server(name, own, folder.run, next(free), password, programs, settings)
         upstream = Upstream(next(free), replication.slot_name(name))
-        found[name] = Region(name, made, folder.socket(f"service-{name}"), upstream, folder.socket(f"link-{name}"))
+        found[name] = Region(made, upstream, folder.socket(f"link-{name}"), folder.socket(f"service-{name}"))
     return Ground(gateway, engine, found)
 
 

@@ -31,7 +31,7 @@ from archlab.recovery.shaping import Shape
 from archlab.settings import LabFolder
 from archlab.spec.drill import Asked, Event, Posture, Replication
 from archlab.spec.plan import Progress
-from archlab.targets import ports, processes
+from archlab.targets import commands, ports, processes
 from archlab.targets.logs import tail
 
 READY_S = 30.0
@@ -321,9 +321,8 @@ class Testbed:
     def _start_control(self, found: ControlPlane) -> None:
         found.prepare()
         self.start_engine()
-        self._start(control.CONTROL, found.control())
-        argv, env = found.registry()
-        self._start(control.REGISTRY, argv, **env)
+        for name, command in ((control.CONTROL, commands.control(found.lab)), (control.REGISTRY, found.registry())):
+            self._start(name, command.argv, **command.env)
 
     def _register(self, found: ControlPlane) -> None:
         """A version that may be promoted, and is."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from archlab.errors import ConflictError, TargetError, UnavailableError
@@ -16,6 +17,27 @@ STREAMING_S = 30.0
 STANDBY = "standby.signal"
 """File in a server's data: with it the server starts as a standby, without it as a primary."""
 _PAUSE_S = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A region's database, and how it finds the other region's."""
+
+    server: Server
+    upstream: Upstream
+    """Where its database finds the other region's, while it follows."""
+    control: Path
+    """Of the link over which it does."""
+
+    @property
+    def name(self) -> str:
+        """The region's."""
+        return self.server.name
+
+    @property
+    def folder(self) -> Path:
+        """Data, log, fence, and what else lies in the region."""
+        return self.server.folder
 
 
 class Follower(Spec):

@@ -1,4 +1,4 @@
-"""Base backups of the pair's database, where the second region has no copy of it; outside both regions.
+"""Base backups of the pair's database, where the second region has no copy of it; outside both regions, encrypted.
 
 A base backup and the log that was archived since give any moment in between. So many are kept as the posture says; with
 the oldest of them goes the part of the log that only it needed.
@@ -7,16 +7,22 @@ the oldest of them goes the part of the log that only it needed.
 from __future__ import annotations
 
 import shutil
-import time
-from pathlib import Path
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import NamedTuple
 
+from archlab.errors import NotFoundError
 from archlab.recovery import archive
+from archlab.recovery.backups import Store
 from archlab.recovery.server import Server
+from archlab.recovery.vault import DamagedError
 from archlab.settings import LabFolder
+from archlab.spec.backup import Backup
 from archlab.targets import places
 
-MANIFEST = "backup_manifest"
+PART = "database"
+TAKEN, OPENED = "taken", "opened"
+"""Folders in which a backup lies as it is, while it is taken and while it is restored."""
 
 
 class Pruned(NamedTuple):
@@ -27,27 +33,60 @@ class Pruned(NamedTuple):
     """Of the archived log."""
 
 
-def whole(folder: LabFolder) -> list[Path]:
-    """Those that are complete, oldest first; the name ends with the moment in nanoseconds."""
-    found = (p for p in places.backups(folder).glob("*") if (p / MANIFEST).exists() and not p.name.startswith("."))
-    return sorted(found, key=lambda path: int(path.name.rpartition("-")[2]))
+def store(folder: LabFolder) -> Store:
+    """Where they lie. Files of parts without a second copy are archived with the same key."""
+    return Store(places.backups(folder), places.key(folder))
 
 
-def is_of(backup: Path, region: str) -> bool:
+def is_of(backup: Backup, region: str) -> bool:
     """Whether a region's database was primary when it was taken."""
-    return backup.name.rpartition("-")[0] == region
+    return backup.of == region
 
 
-def take(folder: LabFolder, primary: Server, keep: int) -> tuple[Path, Pruned]:
+def take(folder: LabFolder, primary: Server, keep: int) -> tuple[Backup, Pruned]:
     """Take one of a primary that archives its log, and let the oldest go.
 
     Raises:
         TargetError: it fails; those that are there stay.
     """
-    for left in places.backups(folder).glob(".*.part"):
-        shutil.rmtree(left, ignore_errors=True)
-    made = archive.base_backup(primary, places.backups(folder) / f"{primary.name}-{time.time_ns()}")
+    _forget_opened(folder)
+    tree, began = places.backups(folder) / TAKEN, datetime.now(UTC)
+    try:
+        archive.base_backup(primary, tree)
+        made = store(folder).take(tree, primary.name, (PART,), {}, began, archive.first_needed(tree))
+    finally:
+        _forget_opened(folder)
     return made, prune(folder, keep)
+
+
+def restore(folder: LabFolder, server: Server, env: Mapping[str, str]) -> Backup:
+    """Make a region's database what the newest backup that opens and the log since then give; which it was.
+
+    An older one gives the same: the log is kept as far back as the oldest needs it.
+
+    Args:
+        folder: the lab's.
+        server: the region's; it stands still.
+        env: of its processes.
+
+    Raises:
+        NotFoundError: there is none, or none of them opens; says what was found.
+        TargetError: the archived log does not fit it.
+    """
+    kept, said = store(folder), ""
+    for backup in reversed(kept.all()):
+        _forget_opened(folder)
+        try:
+            kept.open(backup, places.backups(folder) / OPENED)
+        except DamagedError as error:
+            said = said or f" {error.message}"
+            continue
+        try:
+            archive.restore(server, places.backups(folder) / OPENED, places.archive(folder), None, env)
+        finally:
+            _forget_opened(folder)
+        return backup
+    raise NotFoundError(f"There is no backup of the database that can be restored.{said}")
 
 
 def forget_all(folder: LabFolder) -> None:
@@ -55,8 +94,6 @@ def forget_all(folder: LabFolder) -> None:
 
     A restore over a gap would end before it, without an error, and take writes.
     """
-    for path in whole(folder):
-        (path / MANIFEST).unlink()
     for left in (places.backups(folder), places.archive(folder)):
         for path in left.glob("*"):
             shutil.rmtree(path) if path.is_dir() else path.unlink()
@@ -69,11 +106,14 @@ def prune(folder: LabFolder, keep: int) -> Pruned:
         folder: the lab's.
         keep: how many stay; at least one.
     """
-    known = whole(folder)
-    kept, doomed = known[-keep:], known[:-keep]
-    for path in doomed:
-        # first what says that it is whole: a deletion that is killed leaves none that only looks so
-        (path / MANIFEST).unlink()
-        shutil.rmtree(path)
-    pieces = archive.forget_before(places.archive(folder), archive.first_needed(kept[0])) if kept else 0
-    return Pruned(tuple(path.name for path in doomed), pieces)
+    kept = store(folder)
+    doomed = kept.prune(keep)
+    known = kept.all()
+    return Pruned(doomed, archive.forget_before(places.archive(folder), known[0].needs) if known else 0)
+
+
+def _forget_opened(folder: LabFolder) -> None:
+    """What lies there as it is, a killed command's too."""
+    for path in places.backups(folder).glob("*"):
+        if path.is_dir():
+            shutil.rmtree(path)

@@ -104,11 +104,10 @@ class LocalCommands:
             case Role.REGISTRY:
                 return self._registry(unit, index)
             case Role.CONTROL:
-                socket = self.folder.socket("control")
+                made = control(self.folder)
                 # which region's registry is primary the gateway knows
                 env = {"ARCHLAB_REGISTRY_AT": f"{ADDRESS}:{self.port}"} if self.places else {}
-                health = Health(socket, ("/healthz",))
-                return Command(_uvicorn("archlab.control.app:app", socket), health, {**LEAN, **env})
+                return replace(made, env={**made.env, **env})
             case Role.SERVER:
                 return self._server(unit, index)
             case Role.DATABASE:
@@ -125,17 +124,13 @@ class LocalCommands:
                 return Command((sys.executable, "-m", "archlab.lab.watching"), health, LEAN)
 
     def _registry(self, unit: Unit, index: int) -> Command:
-        from archlab.registry import environment, regional_environment
+        from archlab.registry import regional_environment
 
-        paths = ("/mlflow/health", "/health")
         if not unit.region:
-            socket = self.folder.socket("registry")
-            argv = _uvicorn("archlab.registry.app:app", socket)
-            return Command(argv, Health(socket, paths), {**LEAN, **environment(self.folder)})
+            return registry(self.folder)
         place, socket = self.places[unit.region], self.folder.socket(f"{unit.name}-{index}")
         env = regional_environment(self.folder, place.database, place.files / REGISTRY / "artifacts")
-        made = Command(_uvicorn("archlab.registry.app:app", socket), Health(socket, paths), {**LEAN, **env})
-        return self._within(unit, made)
+        return self._within(unit, _registry(socket, env))
 
     def _server(self, unit: Unit, index: int) -> Command:
         """An inference server; a region's loads what lies in its region."""
@@ -178,6 +173,24 @@ def gateway(folder: LabFolder) -> Command:
     bootstrap = files.bootstrap.read_bytes() if files.bootstrap.exists() else b""
     env = {"ARCHLAB_BOOTSTRAP": hashlib.sha256(bootstrap).hexdigest()[:16]}
     return Command(argv, Health(files.admin, ("/ready",)), env)
+
+
+def control(folder: LabFolder) -> Command:
+    """The control process."""
+    socket = folder.socket("control")
+    return Command(_uvicorn("archlab.control.app:app", socket), Health(socket, ("/healthz",)), LEAN)
+
+
+def registry(folder: LabFolder) -> Command:
+    """MLflow inside the gate, with a database of its own."""
+    from archlab.registry import environment
+
+    return _registry(folder.socket("registry"), environment(folder))
+
+
+def _registry(socket: Path, env: Mapping[str, str]) -> Command:
+    health = Health(socket, ("/mlflow/health", "/health"))
+    return Command(_uvicorn("archlab.registry.app:app", socket), health, {**LEAN, **env})
 
 
 def server(folder: LabFolder, unit: Unit, index: int) -> Command:

@@ -43,30 +43,15 @@ class Ports(Spec):
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Place(replication.Site):
     """One region on this machine."""
 
-    server: Server
-    upstream: Upstream
-    """Where its database finds the other region's, while it follows."""
-    control: Path
-    """Of the link over which it does."""
     store: int
     """Port of its store of files."""
     line: int
     """Port on which its store finds the other one's, over the same link."""
     told: Path
     """Socket of its store."""
-
-    @property
-    def name(self) -> str:
-        """The region's."""
-        return self.server.name
-
-    @property
-    def folder(self) -> Path:
-        """Data, fence, and the region's copies of files."""
-        return self.server.folder
 
     @property
     def files(self) -> Path:
@@ -102,6 +87,11 @@ def backups(folder: LabFolder) -> Path:
 def file_archive(folder: LabFolder) -> Path:
     """Files of parts that have no second copy, encrypted; outside both regions too."""
     return root(folder) / OUTSIDE[2]
+
+
+def key(folder: LabFolder) -> Path:
+    """What opens backups and archives of files; outside both regions as they are."""
+    return root(folder) / "files.key"
 
 
 def spool(folder: LabFolder) -> Path:

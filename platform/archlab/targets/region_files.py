@@ -15,9 +15,9 @@ from pathlib import Path
 from archlab.errors import UnavailableError
 from archlab.files import write_model
 from archlab.recovery import fencing
-from archlab.recovery.copying import arrivals, description, exporting, standing
+from archlab.recovery.copying import arrivals, description, exporting, following, standing
 from archlab.recovery.copying.archiving import Archive
-from archlab.recovery.copying.catalogue import REGISTRY, RELEASES, SNAPSHOTS
+from archlab.recovery.copying.catalogue import REGISTRY, RELEASES, SNAPSHOTS, Catalogue
 from archlab.recovery.copying.description import DESCRIPTION, SEEN, STATE, Description
 from archlab.settings import LabFolder
 from archlab.spec.regions import Copying, Part, PartCopy, RegionsPlan
@@ -61,7 +61,7 @@ def describe(folder: LabFolder, pair: RegionsPlan, found: Mapping[str, Place], p
                 database=folder.control_db,
                 bundle=folder.bundle,
                 archive=places.file_archive(folder),
-                key=_key(folder),
+                key=places.key(folder),
                 copies=pair.copies,
             ),
         )
@@ -118,7 +118,10 @@ def restore(folder: LabFolder, pair: RegionsPlan, place: Place) -> str:
     for part in parts:
         with suppress(UnavailableError):
             copy_now(place, part)  # it refuses; from then on it gives up no file that nobody keeps up to date
-    said = [Archive(places.file_archive(folder), _key(folder), part).restore(place.files) for part in parts]
+    said = [Archive(places.file_archive(folder), places.key(folder), part).restore(place.files) for part in parts]
+    for part in parts:
+        # the region that was lost had all of it: what is deleted from now on has to go there too when it is back
+        following.remember(following.seen_of(place.folder / SEEN, part), Catalogue(place.files).listing(part))
     return "; ".join(said)
 
 
@@ -194,10 +197,6 @@ def clear(region: Path) -> None:
 
 def _orders(folder: LabFolder) -> tuple[Path, Path]:
     return folder.releases, folder.snapshots
-
-
-def _key(folder: LabFolder) -> Path:
-    return places.root(folder) / "files.key"
 
 
 def _mount(folder: LabFolder, files: Path) -> None:

@@ -334,11 +334,13 @@ class RegionPair:
             )
         made, gone = base_backups.take(self.folder, self.places[self.state.primary].server, self.pair.backup_keep)
         deleted = f"; deleted {', '.join(gone.backups)}" if gone.backups else ""
-        return f"{made.name} is taken{deleted}; {gone.pieces} pieces of the log went, which no backup needs"
+        return (
+            f"{made.name} of {made.of} is taken{deleted}; {gone.pieces} pieces of the log went, which no backup needs"
+        )
 
     def _back_up(self, primary: Place, progress: Progress) -> None:
         """A base backup, where the newest is not of this primary; its log is archived from now on."""
-        kept = base_backups.whole(self.folder)
+        kept = base_backups.store(self.folder).all()
         if not kept or not base_backups.is_of(kept[-1], primary.name):
             progress("backup", f"the database of {primary.name}, into an archive outside both regions")
             base_backups.take(self.folder, primary.server, self.pair.backup_keep)
@@ -349,15 +351,10 @@ class RegionPair:
         """Harmless when it is done; one that was killed on the way begins anew: half an archive is not all of it."""
         if not (place.server.accepting and place.server.is_primary):
             server.kill(place.server)
-            self._restore_newest(place)
+            env = processes.environment(os.environ, self.folder.root, f"database-{place.name}-0")
+            base_backups.restore(self.folder, place.server, env)
         server.configure(place.server)
         server.stop(place.server)  # from here on supervisord's
-
-    def _restore_newest(self, place: Place) -> None:
-        whole = base_backups.whole(self.folder)
-        name = whole[-1] if whole else places.backups(self.folder) / "none"
-        env = processes.environment(os.environ, self.folder.root, f"database-{place.name}-0")
-        archive.restore(place.server, name, places.archive(self.folder), None, env)
 
     def _programs(self, regions: Iterable[str], *, database: bool = False) -> list[str]:
         wanted = set(regions)

@@ -189,6 +189,7 @@ def test_control_follows_the_registry_by_itself(control: Control, registry: Mlfl
     registry.alias(MODEL, "champion", version)
     allow(control, version, ONNX)
     until(lambda: control.get("/releases")["sequence"] == 1)
+    assert [(release.model, release.version) for release in feed(control).releases] == [(MODEL, version)]
 
 
 def test_a_feed_that_was_lost_is_written_again(folder: LabFolder, registry: MlflowServer) -> None:

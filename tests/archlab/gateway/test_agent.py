@@ -110,6 +110,7 @@ def test_a_disk_that_was_full_for_a_moment_ends_no_following(agent: Agent, clust
         agent.site.endpoints.unlink()
         until(lambda: (agent.site.endpoints / "online.json").exists() and hosts(agent, "online") == ["10.0.0.1"])
         until(lambda: hosts(agent, "revenue") == ["10.0.0.2"])
+        assert hosts(agent, "online") == ["10.0.0.1"], "both are followed by the threads that met the full disk"
     finally:
         stop.set()
 
@@ -137,6 +138,7 @@ def test_a_team_that_left_is_followed_no_longer_and_again_when_it_is_back(agent:
         agent.units = {"online": "platform"}
         until(lambda: "revenue" not in agent._watched)
         cluster.put("revenue", revenue=(Pod("d", "10.0.0.4"),))
+        assert hosts(agent, "revenue") == ["10.0.0.2"], "what happened there since is not known"
         agent.units = UNITS
         until(lambda: hosts(agent, "revenue") == ["10.0.0.4"])
     finally:

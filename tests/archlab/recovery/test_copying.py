@@ -129,6 +129,7 @@ def test_records_of_control_are_copied_and_counted(both: Stores) -> None:
     both.record("0")
     wait_for(lambda: both.logged(WEST) == ["a", "b", "0"], "what came later, wherever it sorts")
     wait_for(lambda: both.state(Part.LEDGER).records == 3, "the count")
+    assert both.logged(WEST) == both.logged(EAST) == ["a", "b", "0"], "none twice"
 
 
 def test_a_part_that_becomes_backup_only_is_archived_and_its_copy_given_up(both: Stores) -> None:
@@ -157,6 +158,72 @@ def test_who_takes_over_keeps_what_the_other_one_gives_up(both: Stores) -> None:
     wait_for(lambda: not (both.files(WEST) / ARTIFACT).exists(), "the end of the old primary's copy")
     wait_for(lambda: both.state(Part.ARTIFACTS, EAST, archived=True).files == 1, "an archive of the new one's")
     assert (both.files(EAST) / ARTIFACT).read_bytes() == b"weights"
+
+
+def _take_over(both: Stores) -> None:
+    """East is lost, west takes over."""
+    both.kill(EAST)
+    both.primary = WEST
+    both.describe()
+
+
+def _come_back(both: Stores) -> None:
+    """East follows west until it has everything, and is primary again."""
+    both.raised = EAST
+    both.describe()
+    both.start(EAST)
+    wait_for(lambda: both.came(Part.ARTIFACTS, EAST), "a complete round in east")
+
+
+def test_what_was_deleted_while_the_other_region_was_primary_stays_deleted(both: Stores) -> None:
+    kept, newer = both.blob(b"kept"), "registry/artifacts/1/models/m-2/artifacts/model.onnx"
+    for name, content in ((ARTIFACT, b"personal data"), (kept, b"kept"), (newer, b"first")):
+        both.write(EAST, name, content)
+        wait_for(both.arrived(name, content), "the file")
+    wait_for(lambda: both.seen(Part.ARTIFACTS, WEST) >= {ARTIFACT, kept, newer}, "a complete round")
+    both.shape(Shape(cut=True))
+    unsent = both.blob(b"never sent")
+    both.write(EAST, unsent, b"never sent")
+    both.write(EAST, newer, b"never sent either")
+    _take_over(both)
+    for name in (ARTIFACT, newer):
+        (both.files(WEST) / name).unlink()
+    both.shape(Shape())
+    _come_back(both)
+    wait_for(lambda: not (both.files(EAST) / ARTIFACT).exists(), "the end of what was deleted in west")
+    both.primary, both.raised = EAST, ""
+    both.describe()
+    wait_for(both.arrived(unsent, b"never sent"), "what only the lost region had, in west")
+    assert both.arrived(newer, b"never sent either")(), "it is another file than the one that was deleted"
+    assert both.arrived(kept, b"kept")()
+    for region in (EAST, WEST):
+        assert not (both.files(region) / ARTIFACT).exists()
+
+
+def test_what_is_deleted_and_written_again_is_not_deleted(both: Stores) -> None:
+    both.write(EAST, ARTIFACT, b"weights")
+    wait_for(lambda: ARTIFACT in both.seen(Part.ARTIFACTS, WEST), "a complete round")
+    _take_over(both)
+    place = both.files(WEST) / ARTIFACT
+    place.unlink()
+    both.write(WEST, ARTIFACT, b"weights")
+    _come_back(both)
+    assert both.arrived(ARTIFACT, b"weights", EAST)()
+    assert place.exists()
+
+
+def test_what_a_region_gave_up_was_not_deleted(both: Stores) -> None:
+    both.write(EAST, ARTIFACT, b"weights")
+    wait_for(lambda: ARTIFACT in both.seen(Part.ARTIFACTS, WEST), "a complete round")
+    both.postures[Part.ARTIFACTS] = Standby.BACKUP_ONLY
+    both.describe()
+    wait_for(lambda: not (both.files(WEST) / ARTIFACT).exists(), "the end of the copy")
+    _take_over(both)
+    other = both.blob(b"of west")
+    both.write(WEST, other, b"of west")
+    _come_back(both)
+    wait_for(both.arrived(other, b"of west", EAST), "what west has")
+    assert both.arrived(ARTIFACT, b"weights", EAST)(), "nobody deleted it"
 
 
 def test_a_damaged_archive_is_passed_over_for_the_one_before(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from archlab.identity import create_keys
 from archlab.policy.bundle import publish
 from archlab.settings import LabFolder
 from gated_registry import Control, Registry, running
+from red_team import Target
 from registry_client import Client
 
 
@@ -72,3 +73,11 @@ def client(registry: Registry, become: Callable[[str], None], tmp_path: Path) ->
 def name() -> str:
     """A model of its own, of team operations by its creator."""
     return f"model-{uuid.uuid4().hex[:8]}"
+
+
+@pytest.fixture
+def target(registry: Registry, client: Client) -> Target:
+    """What ways round the gate are tried on."""
+    name = f"target-{uuid.uuid4().hex[:8]}"
+    version, run = client.register(name, auc=0.9)
+    return Target(registry, client, name, version, run)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from archlab import identity
-from archlab.errors import ConflictError, UserError
+from archlab.errors import ConflictError, NotFoundError, UserError
 from archlab.plan.layout import layout
 from archlab.plan.loading import load_scenario
 from archlab.recovery import archive, fencing
@@ -182,24 +182,52 @@ def test_so_many_backups_are_kept_as_the_posture_says_and_the_newest_restores(
     regions = made(Standby.BACKUP_ONLY)
     regions.keep = 2
     pair = regions.apply()
-    (first,) = base_backups.whole(regions.folder)
+    (first,) = base_backups.store(regions.folder).all()
     for number in range(3):
         regions.write(EAST, number)
         said = pair.back_up()
-    kept = base_backups.whole(regions.folder)
+    kept = base_backups.store(regions.folder).all()
     assert len(kept) == 2
     assert first not in kept
-    assert "is taken; deleted east-" in said
-    needed = archive.first_needed(kept[0])
+    assert "of east is taken; deleted backup-" in said
+    needed = kept[0].needs
     pieces = [p.name for p in places.archive(regions.folder).iterdir() if len(p.name) == 24]
     assert all(name[8:] >= needed[8:] for name in pieces), "nor is the log kept that only they needed"
     regions.keep = 1
     regions.apply()
-    assert base_backups.whole(regions.folder) == kept[1:], "who wants fewer has fewer at once"
+    assert base_backups.store(regions.folder).all() == kept[1:], "who wants fewer has fewer at once"
     pair.kill(EAST, "its power failed")
     pair.promote(WEST)
     regions.apply()
     assert regions.written(WEST) == [0, 1, 2]
+
+
+def test_nothing_of_a_backup_can_be_read_without_the_key_and_a_damaged_one_is_passed_over(
+    made: Callable[[Standby], Regions],
+) -> None:
+    regions = made(Standby.BACKUP_ONLY)
+    pair = regions.apply()
+    server = regions.server(EAST)
+    server.ask("CREATE TABLE secrets AS SELECT repeat('personal data ', 40) AS held FROM generate_series(1, 500)")
+    pair.back_up()
+    backups = places.backups(regions.folder)
+    assert any(b"personal data" in p.read_bytes() for p in server.data.rglob("*") if p.is_file())
+    assert not any(b"personal data" in p.read_bytes() for p in backups.rglob("*") if p.is_file())
+    assert {p.suffix for p in backups.iterdir()} == {".json", ".sealed"}, "no copy is left as it was"
+    newest = base_backups.store(regions.folder).sealed(base_backups.store(regions.folder).one().name)
+    newest.write_bytes(newest.read_bytes()[:-1])
+    server.ask("INSERT INTO secrets VALUES ('later')")
+    archive.archive_now(server, places.archive(regions.folder))
+    pair.kill(EAST, "its power failed")
+    pair.promote(WEST)
+    regions.apply()
+    assert regions.server(WEST).ask("SELECT count(*) FROM secrets") == [[501]], "the one before, and the log since"
+
+    for path in backups.glob("*.sealed"):
+        path.write_bytes(b"")
+    pair.kill(WEST, "its power failed")
+    with pytest.raises(NotFoundError, match="has 0 of"):
+        base_backups.restore(regions.folder, regions.server(WEST), {})
 
 
 def test_whoever_comes_back_to_backups_does_not_restore_over_a_gap_in_the_log(
@@ -249,8 +277,7 @@ def test_failback_of_backup_only_takes_what_was_written_since_along(made: Callab
     pair = regions.apply()
     assert regions.written(EAST) == [*before, 2, 3, 4], "not what it had before it was lost"
     assert {s.region: s.database for s in pair.standing()} == {EAST: "primary", WEST: "none"}
-    newest = max(places.backups(regions.folder).iterdir(), key=lambda p: p.name.rpartition("-")[2])
-    assert newest.name.startswith("east-"), "the next failover begins with what east has now"
+    assert base_backups.store(regions.folder).one().of == EAST, "the next failover begins with what east has now"
 
 
 def test_a_promotion_kills_a_primary_that_somebody_revived_meanwhile(made: Callable[[Standby], Regions]) -> None:

@@ -2,41 +2,15 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from archlab.grading.proof import checking, recording
-from archlab.grading.proof.findings import Check, Finding
+from archlab.grading.proof.findings import Check
 from archlab.plan.loading import scenario_folder
+from proofs import broken, proven
 
 FOLDER = scenario_folder("approval-gates")
-Prove = Callable[..., list[Finding]]
-
-
-def _proven(folder: Path, question: str) -> list[Finding]:
-    made = checking.read(folder)
-    asked = [made.pack.question(question)]
-    takes = recording.load(folder)
-    stale = [f for f in recording.stale(made.pack, made.solutions) if f.question == question]
-    return [*stale, *checking.prove(made, takes, asked, lambda _step, _detail: None, variants=12)]
-
-
-@pytest.fixture
-def prove(tmp_path: Path) -> Prove:
-    """Break one file of a copy and prove one question by what was recorded."""
-
-    def run(question: str, file: str, old: str, new: str) -> list[Finding]:
-        folder = tmp_path / FOLDER.name
-        shutil.copytree(FOLDER, folder, ignore=shutil.ignore_patterns("__pycache__"))
-        text = (folder / file).read_text()
-        assert text.count(old) == 1, f"{file} has {old!r} {text.count(old)} times"
-        (folder / file).write_text(text.replace(old, new))
-        return _proven(folder, question)
-
-    return run
 
 
 @pytest.mark.parametrize(
@@ -57,7 +31,7 @@ def prove(tmp_path: Path) -> Prove:
         ("comparable-evidence", 'f"percent := {', 'f"percent := 1{', Check.SOLUTION),
     ],
 )
-def test_a_broken_solution_is_caught(prove: Prove, question: str, old: str, new: str, check: Check) -> None:
-    found = prove(question, "solution/solutions.py", old, new)
+def test_a_broken_solution_is_caught(tmp_path: Path, question: str, old: str, new: str, check: Check) -> None:
+    found = proven(broken(FOLDER, tmp_path, old, new), question, variants=12)
     assert check in {f.check for f in found}
     assert {f.question for f in found} <= {question, ""}

@@ -2,33 +2,26 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import pytest
 
-from archlab.grading.proof import checking, recording
-from archlab.grading.proof.findings import Check, Finding
+from archlab.grading.proof import recording
+from archlab.grading.proof.findings import Check
 from archlab.grading.proof.recasting import recast
 from archlab.plan.loading import load_scenario, scenario_folder
 from archlab.plan.resolve import resolve
 from archlab.policy import chain, forgery
 from archlab.spec.grading import Evidence
 from archlab_scenarios.audit_trail import consequences, traces
+from proofs import broken, proven
 
 FOLDER = scenario_folder("audit-trail")
-
-
-def _proven(folder: Path, *questions: str) -> list[Finding]:
-    made = checking.read(folder)
-    asked = [q for q in made.pack.questions if not questions or q.id in questions]
-    takes = recording.load(folder)
-    stale = [f for f in recording.stale(made.pack, made.solutions) if not questions or f.question in questions]
-    return [*stale, *checking.prove(made, takes, asked, lambda _step, _detail: None, variants=12)]
+VARIANTS = 12
 
 
 def test_all_of_it_holds_by_what_was_recorded() -> None:
-    assert _proven(FOLDER) == []
+    assert proven(FOLDER, variants=VARIANTS) == []
 
 
 @pytest.mark.parametrize(
@@ -45,13 +38,8 @@ def test_all_of_it_holds_by_what_was_recorded() -> None:
     ],
 )
 def test_a_broken_solution_is_caught(tmp_path: Path, question: str, old: str, new: str, check: Check) -> None:
-    folder = tmp_path / FOLDER.name
-    shutil.copytree(FOLDER, folder, ignore=shutil.ignore_patterns("__pycache__"))
-    file = folder / "solution" / "solutions.py"
-    text = file.read_text()
-    assert text.count(old) == 1, f"{file} has {old!r} {text.count(old)} times"
-    file.write_text(text.replace(old, new))
-    assert check in {f.check for f in _proven(folder, question)}
+    folder = broken(FOLDER, tmp_path, old, new)
+    assert check in {f.check for f in proven(folder, question, variants=VARIANTS)}
 
 
 def _seen(evidence: Evidence) -> dict[str, object]:

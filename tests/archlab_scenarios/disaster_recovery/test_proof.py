@@ -2,31 +2,23 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import pytest
 
-from archlab.grading.proof import checking, recording
-from archlab.grading.proof.findings import Check, Finding
+from archlab.grading.proof import recording
+from archlab.grading.proof.findings import Check
 from archlab.plan.loading import scenario_folder
 from archlab.spec.drill_kinds import Replication
 from archlab.spec.grading import Evidence
 from archlab.spec.regions import Part
 from archlab_scenarios.disaster_recovery import mistakes, promising, taking_over
+from proofs import broken, proven
 
 FOLDER = scenario_folder("disaster-recovery")
 VARIANTS = 6
 """Enough for every solution below to go wrong in one of them."""
 TAKES = recording.load(FOLDER)
-
-
-def _proven(folder: Path, question: str) -> list[Finding]:
-    made = checking.read(folder)
-    stale = [f for f in recording.stale(made.pack, made.solutions) if f.question == question]
-    takes = recording.load(folder)
-    asked = [made.pack.question(question)]
-    return [*stale, *checking.prove(made, takes, asked, lambda _step, _detail: None, variants=VARIANTS)]
 
 
 @pytest.mark.parametrize(
@@ -44,14 +36,8 @@ def _proven(folder: Path, question: str) -> list[Finding]:
     ],
 )
 def test_a_broken_solution_is_caught(tmp_path: Path, question: str, old: str, new: str, check: Check) -> None:
-    folder = tmp_path / FOLDER.name
-    shutil.copytree(FOLDER, folder, ignore=shutil.ignore_patterns("__pycache__"))
-    file = folder / "solution" / "solutions.py"
-    text = file.read_text()
-    assert old in text
-    where = text.index(f"def {question.replace('-', '_')}")
-    file.write_text(text[:where] + text[where:].replace(old, new, 1))
-    assert check in {f.check for f in _proven(folder, question)}
+    folder = broken(FOLDER, tmp_path, old, new, within=question.replace("-", "_"))
+    assert check in {f.check for f in proven(folder, question, variants=VARIANTS)}
 
 
 def _after(question: str) -> list[Evidence]:

@@ -2,29 +2,21 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from archlab.grading import content
-from archlab.grading.proof import checking, recording, wrong
-from archlab.grading.proof.findings import Check, Finding
+from archlab.grading.proof import recording, wrong
+from archlab.grading.proof.findings import Check
 from archlab.plan.loading import scenario_folder
 from archlab_scenarios.five_teams import apart, standing
+from proofs import broken, proven
 
 FOLDER = scenario_folder("five-teams")
 VARIANTS = 4
 """Enough for every solution below to go wrong in one of them."""
-
-
-def _proven(folder: Path, question: str) -> list[Finding]:
-    made = checking.read(folder)
-    stale = [f for f in recording.stale(made.pack, made.solutions) if f.question == question]
-    takes = recording.load(folder)
-    asked = [made.pack.question(question)]
-    return [*stale, *checking.prove(made, takes, asked, lambda _step, _detail: None, variants=VARIANTS)]
 
 
 @pytest.mark.parametrize(
@@ -45,13 +37,8 @@ def _proven(folder: Path, question: str) -> list[Finding]:
     ],
 )
 def test_a_broken_solution_is_caught(tmp_path: Path, question: str, old: str, new: str, check: Check) -> None:
-    folder = tmp_path / FOLDER.name
-    shutil.copytree(FOLDER, folder, ignore=shutil.ignore_patterns("__pycache__"))
-    file = folder / "solution" / "solutions.py"
-    text = file.read_text()
-    assert text.count(old) == 1, f"{file} has {old!r} {text.count(old)} times"
-    file.write_text(text.replace(old, new))
-    assert check in {f.check for f in _proven(folder, question)}
+    folder = broken(FOLDER, tmp_path, old, new)
+    assert check in {f.check for f in proven(folder, question, variants=VARIANTS)}
 
 
 def test_a_noisy_trial_without_a_design_that_lets_the_noise_through_compares_with_nothing() -> None:

@@ -2,36 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from archlab.grading.proof import checking, recording
-from archlab.grading.proof.findings import Check, Finding
+from archlab.grading.proof.findings import Check
+from proofs import broken, proven
 from synthetic import ten_models
-
-Prove = Callable[..., list[Finding]]
-
-
-@pytest.fixture
-def prove(tmp_path: Path) -> Prove:
-    """Break one file of a copy and prove one question by what was recorded."""
-
-    def run(question: str, file: str, old: str, new: str) -> list[Finding]:
-        folder = tmp_path / "ten_models"
-        shutil.copytree(ten_models(), folder, ignore=shutil.ignore_patterns("__pycache__"))
-        text = (folder / file).read_text()
-        assert text.count(old) == 1, f"{file} has {old!r} {text.count(old)} times"
-        (folder / file).write_text(text.replace(old, new))
-        made = checking.read(folder)
-        asked = [made.pack.question(question)]
-        takes = recording.load(folder)
-        stale = [f for f in recording.stale(made.pack, made.solutions) if f.question == question]
-        return [*stale, *checking.prove(made, takes, asked, lambda _step, _detail: None, variants=12)]
-
-    return run
 
 
 @pytest.mark.parametrize(
@@ -45,8 +22,8 @@ def prove(tmp_path: Path) -> Prove:
         ("cheaper-and-fresh", "target = Fraction(9, 10) * possible", "target = Fraction(19, 10) * possible"),
     ],
 )
-def test_a_broken_truth_is_caught(prove: Prove, question: str, old: str, new: str) -> None:
-    found = prove(question, "truths.py", old, new)
+def test_a_broken_truth_is_caught(tmp_path: Path, question: str, old: str, new: str) -> None:
+    found = proven(broken(ten_models(), tmp_path, old, new, "truths.py"), question, variants=12)
     assert Check.SOLUTION in {f.check for f in found}
     assert {f.question for f in found} <= {question, ""}
 
@@ -72,7 +49,7 @@ def test_a_broken_truth_is_caught(prove: Prove, question: str, old: str, new: st
         ),
     ],
 )
-def test_a_broken_solution_is_caught(prove: Prove, question: str, old: str, new: str, check: Check) -> None:
-    found = prove(question, "solution/solutions.py", old, new)
+def test_a_broken_solution_is_caught(tmp_path: Path, question: str, old: str, new: str, check: Check) -> None:
+    found = proven(broken(ten_models(), tmp_path, old, new), question, variants=12)
     assert check in {f.check for f in found}
     assert {f.question for f in found} <= {question, ""}

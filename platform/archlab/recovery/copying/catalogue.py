@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from functools import cached_property
 from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
 from archlab.errors import UserError
 from archlab.spec.base import Spec
@@ -41,21 +44,33 @@ class Listing(Spec):
     """A part's files, in order of their paths."""
 
     entries: tuple[Entry, ...] = ()
+    gone: tuple[Entry, ...] = ()
+    """Of a region that took over: what the other one had by then, and what has been deleted since."""
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """Over paths and digests."""
         named = [(entry.path, entry.sha256) for entry in self.entries]
         return hashlib.sha256(json.dumps(named).encode()).hexdigest()
 
-    @property
+    @cached_property
     def by_path(self) -> dict[str, Entry]:
         """The same by path."""
         return {entry.path: entry for entry in self.entries}
 
 
+class Stamp(NamedTuple):
+    """What of a file changes when its content does."""
+
+    written_ns: int
+    size_bytes: int
+    inode: int
+    written: float
+    """Seconds since 1970, as coarse as they are told."""
+
+
 class Catalogue:
-    """Lists a region's files. A file is read again when its length or its time changes.
+    """Lists a region's files. A file is read again when its length or its time changes; when none did, nothing is done.
 
     Args:
         root: the region's files.
@@ -63,36 +78,56 @@ class Catalogue:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self._known: dict[str, tuple[tuple[int, int, int], Entry]] = {}
+        self._known: dict[str, tuple[Stamp, Entry]] = {}
+        self._last: dict[Part, tuple[dict[str, Stamp], Listing]] = {}
 
     def listing(self, part: Part) -> Listing:
-        """A part's files as they are."""
-        found = (entry for tree in TREES[part] for entry in self._below(tree))
-        return Listing(entries=tuple(sorted(found, key=lambda entry: entry.path)))
+        """A part's files as they are; the same object as long as they are the same."""
+        stamps = dict(stamped for tree in TREES[part] for stamped in _stamped(self.root, tree))
+        before, listing = self._last.get(part, (None, Listing()))
+        if stamps != before:
+            gone = before.keys() - stamps.keys() if before else ()
+            for name in gone:
+                self._known.pop(name, None)
+            listing = Listing(entries=tuple(self._entries(stamps)))
+            self._last[part] = stamps, listing
+        return listing
 
-    def _below(self, tree: str) -> Iterator[Entry]:
-        for path in (self.root / tree).rglob("*"):
-            # what starts with a dot is being written
-            if not path.name.startswith("."):
-                with suppress(FileNotFoundError):
-                    if path.is_file() and not path.is_symlink():
-                        yield self._entry(path)
+    def _entries(self, stamps: Mapping[str, Stamp]) -> Iterator[Entry]:
+        for name, stamp in sorted(stamps.items()):
+            with suppress(FileNotFoundError):
+                yield self._entry(name, stamp)
 
-    def _entry(self, path: Path) -> Entry:
-        name, status = path.relative_to(self.root).as_posix(), path.stat()
-        stamp = (status.st_mtime_ns, status.st_size, status.st_ino)
+    def _entry(self, name: str, stamp: Stamp) -> Entry:
         known = self._known.get(name)
         if known is None or known[0] != stamp:
-            content = path.read_bytes()
+            content = (self.root / name).read_bytes()
             made = Entry(
                 path=name,
                 size_bytes=len(content),
                 sha256=hashlib.sha256(content).hexdigest(),
-                written=status.st_mtime,
-                records=content.count(b"\n") if path.suffix == LOG else 0,
+                written=stamp.written,
+                records=content.count(b"\n") if name.endswith(LOG) else 0,
             )
             known = self._known[name] = (stamp, made)
         return known[1]
+
+
+def _stamped(root: Path, tree: str) -> Iterator[tuple[str, Stamp]]:
+    """Files below a folder, by their paths below the root. Looked at several times a second: no objects for nothing."""
+    folders = [tree]
+    while folders:
+        folder = folders.pop()
+        with suppress(FileNotFoundError), os.scandir(root / folder) as found:
+            for file in found:
+                if file.is_dir(follow_symlinks=False):
+                    folders.append(f"{folder}/{file.name}")
+                # what starts with a dot is being written
+                elif file.is_file(follow_symlinks=False) and not file.name.startswith("."):
+                    with suppress(FileNotFoundError):
+                        status = file.stat(follow_symlinks=False)
+                        stamp = Stamp(status.st_mtime_ns, status.st_size, status.st_ino, status.st_mtime)
+                        yield f"{folder}/{file.name}", stamp
 
 
 def below(root: Path, name: str) -> Path:

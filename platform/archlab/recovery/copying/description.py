@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Generic, TypeVar
 
 from pydantic import ValidationError
 
@@ -12,6 +13,9 @@ from archlab.spec.regions import Copying, Part, RegionFiles
 DESCRIPTION, STATE = "store.json", "files.json"
 PLACE, SEEN = "files", "seen"
 """Folders: the files themselves; what the other region had when it was last looked at."""
+
+
+M = TypeVar("M", bound=Spec)
 
 
 class Description(Spec):
@@ -43,9 +47,42 @@ class Description(Spec):
         return next(copy for copy in self.copies if copy.part is part)
 
 
-def read(folder: Path) -> Description:
+class Kept(Generic[M]):
+    """A file that others replace and nobody changes; parsed again when it was replaced.
+
+    Args:
+        path: the file.
+        kind: what it holds.
+    """
+
+    def __init__(self, path: Path, kind: type[M]) -> None:
+        self._path, self._kind = path, kind
+        self._last: tuple[tuple[int, int], M] | None = None
+
+    def read(self) -> M:
+        """As it stands.
+
+        Raises:
+            OSError: it is not there.
+            ValueError: it holds something else.
+        """
+        status, last = self._path.stat(), self._last
+        stamp = status.st_mtime_ns, status.st_ino
+        if last is None or last[0] != stamp:
+            last = self._last = stamp, self._kind.model_validate_json(self._path.read_bytes())
+        return last[1]
+
+    def found(self) -> M | None:
+        """The same; None where there is none that can be read."""
+        try:
+            return self.read()
+        except (OSError, ValueError):
+            return None
+
+
+def told(folder: Path) -> Kept[Description]:
     """What a region's store is to do."""
-    return Description.model_validate_json((folder / DESCRIPTION).read_bytes())
+    return Kept(folder / DESCRIPTION, Description)
 
 
 def state(folder: Path) -> RegionFiles:

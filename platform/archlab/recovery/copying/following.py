@@ -6,12 +6,21 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from archlab.files import write_model
 from archlab.recovery.copying.catalogue import Catalogue, Entry, Listing, below
+from archlab.recovery.copying.description import Kept
 from archlab.recovery.copying.fetching import Source
 from archlab.spec.regions import Part, PartCopy
+
+
+def seen_of(folder: Path, part: Part) -> Path:
+    """Where it is kept what the other region had of a part."""
+    return folder / f"{part.value}.json"
+
+
+def remember(path: Path, listing: Listing) -> None:
+    """Keep what the other region had, or had at most."""
+    write_model(path, Listing(entries=listing.entries))
 
 
 class Follower:
@@ -35,7 +44,9 @@ class Follower:
     ) -> None:
         self.part = part
         self._catalogue = catalogue
-        self._path = seen / f"{part.value}.json"
+        self._path = seen_of(seen, part)
+        self._seen = Kept(self._path, Listing)
+        self._out: tuple[Listing, Listing | None, Listing] | None = None
         self._protected = protected
         self._note = note
 
@@ -63,6 +74,21 @@ class Follower:
     def unchanged(self, copy: PartCopy) -> PartCopy:
         """The other region still has what it had."""
         return self._noted(self.here(copy), complete_at=datetime.now(UTC), error="")
+
+    def handed_out(self) -> Listing:
+        """What lies here, and what the other region had when it was last followed and was deleted here since.
+
+        Without the latter a region that comes back would bring deleted files along: it never saw them go.
+        """
+        mine, had = self._catalogue.listing(self.part), self._seen.found()
+        if self._out is None or self._out[0] is not mine or self._out[1] is not had:
+            gone = tuple(entry for entry in had.entries if entry.path not in mine.by_path) if had else ()
+            self._out = mine, had, mine.model_copy(update={"gone": gone})
+        return self._out[2]
+
+    def forget(self) -> None:
+        """What is let go from now on is no deletion: nobody keeps this part up to date here."""
+        self._path.unlink(missing_ok=True)
 
     def here(self, copy: PartCopy) -> PartCopy:
         """The same with what lies here now."""
@@ -93,17 +119,16 @@ class Follower:
         )
 
     def _let_go(self, listing: Listing) -> None:
-        """What the other region had when it was last looked at, and has no longer. What it never had stays here."""
-        there, kept = listing.by_path, self._protected()
-        for path in self._seen() - there.keys() - kept:
-            below(self._catalogue.root, path).unlink(missing_ok=True)
-        write_model(self._path, listing)
+        """What the other region had when it was last looked at or took over, and has no longer.
 
-    def _seen(self) -> set[str]:
-        try:
-            return set(Listing.model_validate_json(self._path.read_bytes()).by_path)
-        except (OSError, ValidationError):
-            return set()
+        What it never had stays here, and what is another file here than the one that was deleted there.
+        """
+        mine, had = self._catalogue.listing(self.part).by_path, self._seen.found()
+        deleted = {e.path for e in listing.gone if e.path in mine and mine[e.path].sha256 == e.sha256}
+        doomed = deleted | (had.by_path.keys() if had else set())
+        for path in doomed - listing.by_path.keys() - self._protected():
+            below(self._catalogue.root, path).unlink(missing_ok=True)
+        remember(self._path, listing)
 
     def _noted(self, copy: PartCopy, **changed: object) -> PartCopy:
         made = copy.model_copy(update=changed)

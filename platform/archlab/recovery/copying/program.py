@@ -21,7 +21,7 @@ from archlab.files import write_model
 from archlab.recovery.copying import arrivals, service
 from archlab.recovery.copying.archiving import Archive
 from archlab.recovery.copying.catalogue import SNAPSHOTS, Catalogue, Listing, below
-from archlab.recovery.copying.description import PLACE, SEEN, STATE, Description, read, state
+from archlab.recovery.copying.description import PLACE, SEEN, STATE, Description, state, told
 from archlab.recovery.copying.exporting import TABLES, Records
 from archlab.recovery.copying.fetching import Source
 from archlab.recovery.copying.following import Follower
@@ -44,7 +44,8 @@ class Store:
         self.root = folder / PLACE
         self.catalogue = Catalogue(self.root)
         self.ended = threading.Event()
-        found, known = read(folder), state(folder)
+        self._told = told(folder)
+        found, known = self._told.read(), state(folder)
         self._records = Records(found.database, found.bundle, self.root)
         self._archives = {part: Archive(found.archive, found.key, part) for part in FILES}
         self._followers = {part: self._follower(part) for part in FILES}
@@ -57,7 +58,7 @@ class Store:
 
     def run(self) -> None:
         """Until it is told to end."""
-        found = read(self.folder)
+        found = self._told.read()
         service.serve(service.Service(self.hand_out, self.root, found.port, found.password))
         service.serve(service.LocalService(self.hand_out, self.root, found.socket, self.copy))
         work = [threading.Thread(target=self._keep, args=(part,), daemon=True) for part in FILES]
@@ -72,8 +73,8 @@ class Store:
         Raises:
             LabStateError: this is not the primary's region: it may be about to give up what nobody keeps up to date.
         """
-        listing = self.catalogue.listing(part)
-        if not read(self.folder).primary:
+        listing = self._followers[part].handed_out()
+        if not self._told.read().primary:
             raise LabStateError(f"{self.folder.name} is not primary.")
         return listing
 
@@ -85,7 +86,7 @@ class Store:
             UnavailableError: the other region does not answer.
         """
         with self._rounds[part]:
-            found = read(self.folder)
+            found = self._told.read()
         if found.primary:
             raise LabStateError(f"{found.region} is primary: others take from it.")
         self._digests[part] = ""
@@ -108,7 +109,7 @@ class Store:
         while not self.ended.is_set():
             pause = LOOK_S
             try:
-                found = read(self.folder)
+                found = self._told.read()
                 copying = found.copying(part)
                 if found.primary:
                     due = self._serve(part, found, copying, due)
@@ -159,14 +160,15 @@ class Store:
         return made
 
     def _follows(self) -> bool:
-        return not read(self.folder).primary
+        return not self._told.read().primary
 
     def _give_up(self, part: Part) -> None:
         """What nobody keeps up to date is no copy: it would look like one, and be paid for."""
         with self._rounds[part]:
-            found = read(self.folder)
+            found = self._told.read()
             if found.primary or found.raised or not found.copying(part).archived:
                 return
+            self._followers[part].forget()
             for entry in self.catalogue.listing(part).entries:
                 below(self.root, entry.path).unlink(missing_ok=True)
             self._note(PartCopy(part=part), archived=False)
@@ -193,7 +195,7 @@ class Store:
         seen: tuple[int, ...] = ()
         while not self.ended.wait(ORDERS_S):
             with suppress(OSError, ValueError, ArchlabError):
-                found = read(self.folder)
+                found = self._told.read()
                 now = arrivals.stamp(found.orders)
                 if not found.primary and now != seen:
                     self._obey(found)
