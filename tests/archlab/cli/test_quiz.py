@@ -85,7 +85,7 @@ class Terminal:
 
     def wait(self, text: str) -> list[str]:
         """Until a text is to be seen; the screen then."""
-        until = time.monotonic() + 20
+        until = time.monotonic() + 120
         while time.monotonic() < until:
             lines = self.lines()
             if text in "\n".join(lines):
