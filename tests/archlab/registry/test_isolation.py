@@ -13,7 +13,7 @@ import pytest
 
 from archlab.registry.calls import Kind, classify
 from archlab.registry.things import is_open, listing, things, values
-from gated_registry import Registry
+from gated_registry import Registry, wait_for
 from registry_client import Client
 
 API = "/api/2.0/mlflow"
@@ -158,6 +158,7 @@ def test_another_teams_things_are_not_changed(registry: Registry, theirs: Theirs
     before = len(registry.control.records)
     status, answer = registry.call("bob", method, path, body)
     assert status == 403, answer
+    wait_for(lambda: len(registry.control.records) > before, "the refusal on record")
     assert not registry.control.records[before].decision.allow
     assert registry.control.records[before].query.subject.user == "bob"
 
