@@ -2,35 +2,19 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from archlab import settings
-from archlab.lab import Lab, lab_names, open_lab
-from harness import NAME, Cli
+from archlab.lab import Lab, open_lab
+from harness import NAME, Cli, command_line
 
 
 @pytest.fixture(scope="session")
 def cli() -> Iterator[Cli]:
     """A command line whose home is a temporary folder; data and models that the checkout has cached are used."""
-    with tempfile.TemporaryDirectory(prefix="archlab-e2e-") as home:
-        made = Cli(Path(home))
-        shared = settings.home() / "cache"
-        shared.mkdir(parents=True, exist_ok=True)
-        (made.home / "cache").symlink_to(shared)
-        previous = os.environ.get("ARCHLAB_HOME")
-        os.environ["ARCHLAB_HOME"] = home
+    with command_line("archlab-e2e-") as made:
         yield made
-        for name in lab_names():
-            made.run("down", "--lab", name, "--purge")
-        if previous is None:
-            del os.environ["ARCHLAB_HOME"]
-        else:
-            os.environ["ARCHLAB_HOME"] = previous
 
 
 @pytest.fixture(scope="session")

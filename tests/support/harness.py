@@ -6,10 +6,15 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from archlab import settings
+from archlab.lab import lab_names
 from ran import note
 
 ARCHLAB = str(Path(sys.executable).parent / "archlab")
@@ -65,3 +70,25 @@ class Cli:
         assert done.returncode == (1 if broken else 0)
         assert not [verdict for verdict in broken if "availability" in verdict]
         return shown
+
+
+@contextmanager
+def command_line(prefix: str, lab: str = NAME) -> Iterator[Cli]:
+    """A command line whose home is a temporary folder; data and models that the checkout has cached are used.
+
+    Its labs are deleted in the end.
+    """
+    with tempfile.TemporaryDirectory(prefix=prefix) as home:
+        made = Cli(Path(home), lab)
+        shared = settings.home() / "cache"
+        shared.mkdir(parents=True, exist_ok=True)
+        (made.home / "cache").symlink_to(shared)
+        previous = os.environ.get("ARCHLAB_HOME")
+        os.environ["ARCHLAB_HOME"] = home
+        yield made
+        for name in lab_names():
+            made.run("down", "--lab", name, "--purge")
+        if previous is None:
+            del os.environ["ARCHLAB_HOME"]
+        else:
+            os.environ["ARCHLAB_HOME"] = previous

@@ -5,15 +5,11 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from archlab import settings
-from archlab.lab import lab_names
 from archlab.targets.kube.images import images
-from harness import Cli
 from lab_pods import kubectl
 
 LOOSE_VOLUMES = "kubernetes.io/host-path"
@@ -57,22 +53,3 @@ def writable_volumes() -> Iterator[None]:
     kubectl("apply", "--filename", "-", stdin=json.dumps(pod), namespace="kube-system")
     yield
     kubectl("delete", "pod", "archlab-test-volumes", "--ignore-not-found", "--wait=true", namespace="kube-system")
-
-
-@contextmanager
-def command_line(lab: str) -> Iterator[Cli]:
-    """A command line whose home is a temporary folder; data that the checkout has cached is used."""
-    with tempfile.TemporaryDirectory(prefix="archlab-kube-") as home:
-        made = Cli(Path(home), lab)
-        shared = settings.home() / "cache"
-        shared.mkdir(parents=True, exist_ok=True)
-        (made.home / "cache").symlink_to(shared)
-        previous = os.environ.get("ARCHLAB_HOME")
-        os.environ["ARCHLAB_HOME"] = home
-        yield made
-        for name in lab_names():
-            made.run("down", "--lab", name, "--purge")
-        if previous is None:
-            del os.environ["ARCHLAB_HOME"]
-        else:
-            os.environ["ARCHLAB_HOME"] = previous

@@ -22,6 +22,9 @@ from archlab.spec.drill_kinds import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from archlab.drills.trend import Course
     from archlab.spec.drill import DrillReport, Surprise
 
 NAMESPACE = "archlab-drill"
@@ -154,9 +157,6 @@ def run(
     from archlab.lab.placing import place
     from archlab.spec.drill import Objectives, Posture
 
-    if (drill is None) == (surprise is None):
-        raise UsageError("Name a drill, or let a code choose one: --surprise CODE.", "Drills: archlab drill list")
-
     posture = Posture(
         replication=replication,
         recovery=recovery,
@@ -171,22 +171,24 @@ def run(
         patience_s=patience,
     )
     kube = place(None, namespace, target, context=context, gateway=gateway, node_port=port)
-    drawn = _drawn(surprise, within, on_cluster=kube is not None) if surprise is not None else None
+    drawn = _drawn(drill, surprise, within, on_cluster=kube is not None)
+    wanted = Objectives(rto_s=rto, rpo_s=rpo)
     with Steps(f"Drill {drill or 'surprise'}") as steps:
-        wanted = Objectives(rto_s=rto, rpo_s=rpo)
         folder, found = carry_out(drill, posture, steps, surprise=drawn, objectives=wanted, place=kube)
-    if as_json:
-        emit_json({"id": folder.name, **found.model_dump(mode="json", exclude={"journal"}), "tiers": _tiers(found)})
-    else:
-        _show(folder.name, found)
+    _publish(folder.name, found, as_json=as_json, without={"journal"})
     if found.verdict is not Verdict.GREEN:
         raise typer.Exit(1)
 
 
-def _drawn(code: str, within: int, *, on_cluster: bool) -> Surprise:
+def _drawn(drill: str | None, code: str | None, within: int, *, on_cluster: bool) -> Surprise | None:
+    """What a code draws; None where a drill is named."""
     from archlab.drills import experiments, surprise
     from archlab.drills.run import runs_on_cluster
 
+    if (drill is None) == (code is None):
+        raise UsageError("Name a drill, or let a code choose one: --surprise CODE.", "Drills: archlab drill list")
+    if code is None:
+        return None
     known = (experiments.load(name) for name in experiments.names())
     names = [d.name for d in known if d.surprise and (runs_on_cluster(d) or not on_cluster)]
     return surprise.draw(code, names, within)
@@ -247,10 +249,7 @@ def report(
 
         _write(html, page.render(folder.name, found, records.attempts(folder)))
         return
-    if as_json:
-        emit_json({"id": folder.name, **found.model_dump(mode="json"), "tiers": _tiers(found)})
-        return
-    _show(folder.name, found)
+    _publish(folder.name, found, as_json=as_json)
 
 
 def trend(html: HtmlOption = None, as_json: JsonOption = False) -> None:
@@ -267,21 +266,7 @@ def trend(html: HtmlOption = None, as_json: JsonOption = False) -> None:
         return
     found = courses(reports)
     if as_json:
-        emit_json(
-            [
-                {
-                    "drill": c.drill,
-                    "replication": c.replication,
-                    "target": c.target,
-                    **{verdict.value: c.ended(verdict) for verdict in Verdict},
-                    "median_rto_s": c.median_rto_s,
-                    "last_rto_s": c.last_rto_s,
-                    "worst_rpo_s": c.worst_rpo_s,
-                    "most_lost": c.most_lost,
-                }
-                for c in found
-            ]
-        )
+        emit_json([_course(c) for c in found])
         return
     rows = [
         (
@@ -306,12 +291,30 @@ def trend(html: HtmlOption = None, as_json: JsonOption = False) -> None:
     console.print(table("Drills over time", columns, rows, right=columns[3:]))
 
 
-def _tiers(found: DrillReport) -> list[dict[str, object]]:
+def _course(found: Course) -> dict[str, object]:
+    return {
+        "drill": found.drill,
+        "replication": found.replication,
+        "target": found.target,
+        **{verdict.value: found.ended(verdict) for verdict in Verdict},
+        "median_rto_s": found.median_rto_s,
+        "last_rto_s": found.last_rto_s,
+        "worst_rpo_s": found.worst_rpo_s,
+        "most_lost": found.most_lost,
+    }
+
+
+def _publish(name: str, found: DrillReport, *, as_json: bool, without: Collection[str] = ()) -> None:
+    """Show a report, or print all of it but what is left out."""
+    if not as_json:
+        _show(name, found)
+        return
     from dataclasses import asdict
 
     from archlab.drills import tiers
 
-    return [asdict(one) for one in tiers.of(found)]
+    whole = found.model_dump(mode="json", exclude=set(without))
+    emit_json({"id": name, **whole, "tiers": [asdict(one) for one in tiers.of(found)]})
 
 
 def _show(name: str, found: DrillReport) -> None:

@@ -10,8 +10,9 @@ from typing import NamedTuple, Protocol
 
 from archlab.drills.running import Running
 from archlab.recovery import archive, server
+from archlab.recovery.asked import Asked
 from archlab.recovery.backups import Store
-from archlab.recovery.server import Asked, Server
+from archlab.recovery.server import Server
 from archlab.recovery.vault import DamagedError
 from archlab.spec.backup import Backup, BackupContent
 from archlab.targets import ports

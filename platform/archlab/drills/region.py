@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
 from archlab.drills.keeping import Kept
-from archlab.recovery.server import Asked
+from archlab.recovery.asked import Asked
 from archlab.recovery.shaping import Shape
 
 REGIONS = ("east", "west")

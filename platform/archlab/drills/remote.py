@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from archlab.drills.keeping import Verified
 from archlab.drills.region import Strike
 from archlab.errors import UnavailableError
+from archlab.recovery.asked import Answering
 from archlab.recovery.shaping import Shape
 from archlab.spec.backup import Backup
 
@@ -46,25 +47,11 @@ class House(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class RemoteServer:
-    """A region's database; see `archlab.recovery.server.Asked`."""
+class RemoteServer(Answering):
+    """A region's database; see `archlab.recovery.asked.Asked`."""
 
     name: str
     agent: Agent
-
-    @property
-    def accepting(self) -> bool:
-        """Whether it takes connections."""
-        try:
-            self.ask("SELECT 1", timeout_s=2)
-        except UnavailableError:
-            return False
-        return True
-
-    @property
-    def is_primary(self) -> bool:
-        """Whether it takes writes."""
-        return self.ask("SELECT pg_is_in_recovery()", timeout_s=2) == [[False]]
 
     def ask(self, sql: str, *, timeout_s: float = 10.0, **values: Any) -> list[list[Any]]:
         """Rows that a statement gives."""

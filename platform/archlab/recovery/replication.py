@@ -10,10 +10,10 @@ from pathlib import Path
 
 from archlab.errors import ConflictError, TargetError, UnavailableError
 from archlab.recovery import fencing
+from archlab.recovery.asked import Asked
 from archlab.recovery.server import (
     HOST,
     USER,
-    Asked,
     Server,
     Upstream,
     configure,

@@ -16,13 +16,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import psutil
 
 from archlab.errors import ArchlabError, TargetError, UnavailableError
 from archlab.files import write_atomic
 from archlab.recovery import fencing, unprivileged
+from archlab.recovery.asked import Answering, Asked
 from archlab.recovery.programs import Programs
 
 PROGRAM = "postgres"
@@ -65,30 +66,8 @@ class Upstream:
     slot: str
 
 
-class Asked(Protocol):
-    """A server that can be asked, wherever it runs: all that replication needs of the one that is followed."""
-
-    @property
-    def name(self) -> str:
-        """The region's."""
-
-    @property
-    def accepting(self) -> bool:
-        """Whether it takes connections."""
-
-    @property
-    def is_primary(self) -> bool:
-        """Whether it takes writes; UnavailableError when it does not answer."""
-
-    def ask(self, sql: str, *, timeout_s: float = 10.0, **values: Any) -> list[list[Any]]:
-        """Rows that a statement gives; UnavailableError when the server does not answer, or refuses the statement."""
-
-    def last_words(self) -> tuple[str, ...]:
-        """The end of its log, newest last; empty when nobody can read it."""
-
-
 @dataclass(frozen=True, slots=True)
-class Server:
+class Server(Answering):
     """Where a server is and what it is called."""
 
     name: str
@@ -164,24 +143,6 @@ class Server:
                 made.close()
             except (DatabaseError, InterfaceError, OSError) as error:
                 raise UnavailableError(f"Postgres of {self.name}: {_said(error)}.", f"See: {self.log}") from None
-
-    @property
-    def accepting(self) -> bool:
-        """Whether it takes connections."""
-        try:
-            self.ask("SELECT 1", timeout_s=2)
-        except UnavailableError:
-            return False
-        return True
-
-    @property
-    def is_primary(self) -> bool:
-        """Whether it takes writes.
-
-        Raises:
-            UnavailableError: it does not answer.
-        """
-        return self.ask("SELECT pg_is_in_recovery()", timeout_s=2) == [[False]]
 
     def last_words(self) -> tuple[str, ...]:
         """The end of its log, newest last; empty when there is none."""

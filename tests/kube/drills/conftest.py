@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import kube_session
-from harness import Cli
+from harness import Cli, command_line
 
 HERE = Path(__file__).parent
 NAME = "kube-drill"
@@ -25,5 +25,5 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def cli() -> Iterator[Cli]:
     """A command line of the tests' own."""
-    with kube_session.writable_volumes(), kube_session.command_line(NAME) as made:
+    with kube_session.writable_volumes(), command_line("archlab-kube-", NAME) as made:
         yield made

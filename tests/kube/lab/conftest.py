@@ -12,7 +12,7 @@ import pytest
 
 import kube_session
 from archlab.lab import Lab, open_lab
-from harness import Cli
+from harness import Cli, command_line
 from lab_pods import NAME
 
 HERE = Path(__file__).parent
@@ -31,7 +31,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def cli() -> Iterator[Cli]:
     """A command line of the tests' own."""
-    with kube_session.writable_volumes(), kube_session.command_line(NAME) as made:
+    with kube_session.writable_volumes(), command_line("archlab-kube-", NAME) as made:
         yield made
 
 

@@ -14,7 +14,7 @@ import kube_session
 from archlab.lab import Lab, open_lab
 from archlab.plan.loading import load_scenario, scenario_folder
 from archlab.spec.scenario import Scenario
-from harness import Cli
+from harness import Cli, command_line
 from team_namespaces import NAME
 
 HERE = Path(__file__).parent
@@ -42,7 +42,7 @@ def cli(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cli]:
     (roots / "five_teams" / "scenario.yaml").write_text(_few_models().model_dump_json(indent=1))
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("ARCHLAB_SCENARIOS", str(roots))
-        with kube_session.writable_volumes(), kube_session.command_line(NAME) as made:
+        with kube_session.writable_volumes(), command_line("archlab-kube-", NAME) as made:
             yield made
 
 
