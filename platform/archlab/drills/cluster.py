@@ -1,6 +1,6 @@
 """Regions on a cluster: a namespace each, and one outside of both with the gateway.
 
-What can be done to a region from outside is in `archlab.drills.house`.
+What can be done to a region from outside is in `archlab.drills.host`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 
 from archlab.drills import front
 from archlab.drills.agent import AGENT_PORT, DATABASE_PORT, SERVICE_PORT
-from archlab.drills.house import DRILL, Namespace, PodAgent
+from archlab.drills.host import DRILL, Namespace, PodAgent
 from archlab.drills.region import REGIONS
 from archlab.drills.remote import RemoteRegion
 from archlab.errors import ArchlabError, ConflictError, TargetError

@@ -33,7 +33,7 @@ class Agent(Protocol):
         """
 
 
-class House(Protocol):
+class Host(Protocol):
     """What a region runs on, and what can be done to it from outside."""
 
     def strike(self) -> Strike:
@@ -112,14 +112,14 @@ class RemoteRegion:
     Args:
         name: what it is called.
         agent: the way to its agent.
-        house: what it runs on.
+        host: what it runs on.
     """
 
-    def __init__(self, name: str, agent: Agent, house: House) -> None:
+    def __init__(self, name: str, agent: Agent, host: Host) -> None:
         self.name = name
         self.server = RemoteServer(name, agent)
         self.kept = RemoteKept(agent)
-        self._agent, self._house = agent, house
+        self._agent, self._host = agent, host
         self._shape = Shape()
         self._there = threading.Event()
         self._there.set()
@@ -185,14 +185,14 @@ class RemoteRegion:
     def fence(self, reason: str) -> None:
         """Its pods die, and are not replaced, whoever tries; returns when they are gone."""
         self._there.clear()
-        self._house.fence(reason)
+        self._host.fence(reason)
 
     def revive(self) -> None:
         """A pod is there again, with its data and an end of the line; no database and no service run in it.
 
         Harmless where nothing was lost.
         """
-        if self._house.revive():
+        if self._host.revive():
             self._there.set()
             self.open_line()
             self.await_line()
@@ -204,7 +204,7 @@ class RemoteRegion:
 
     def aim(self) -> Strike:
         """At its pods."""
-        strike = self._house.strike()
+        strike = self._host.strike()
 
         def act() -> None:
             self._there.clear()

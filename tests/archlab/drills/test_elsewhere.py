@@ -10,7 +10,7 @@ import pytest
 
 from archlab.drills import experiments, front
 from archlab.drills.cluster import namespaces, values
-from archlab.drills.house import runs
+from archlab.drills.host import runs
 from archlab.drills.run import run, runs_on_cluster
 from archlab.errors import UserError
 from archlab.gateway.program import envoy_program

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from archlab.drills.house import DRILL
+from archlab.drills.host import DRILL
 from gated_registry import wait_for
 from harness import ARCHLAB, Cli
 from lab_pods import kubectl

@@ -47,7 +47,7 @@ class PodAgent:
 
 
 class Namespace:
-    """What a region runs on; see `archlab.drills.remote.House`."""
+    """What a region runs on; see `archlab.drills.remote.Host`."""
 
     def __init__(self, api: Api, namespace: str, agent: PodAgent) -> None:
         self._api, self._namespace, self._agent = api, namespace, agent
