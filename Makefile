@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help setup lab test lint types layers policies unit e2e test-kube test-scenarios bench bench-gate bench-serving bench-grading drills image clean lock
+.PHONY: help setup lab test lint types layers policies unit e2e test-kube test-kube-drills test-scenarios bench bench-gate bench-serving bench-grading drills image clean lock
 
 help: ## Explain the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
@@ -45,6 +45,8 @@ test-kube: setup ## Tests on the Kubernetes cluster that KUBECONFIG names; they 
 	$(BIN)/pytest -q tests/kube/cluster --durations 5
 	$(BIN)/pytest -q tests/kube/lab --durations 12
 	$(BIN)/pytest -q tests/kube/teams --durations 12
+
+test-kube-drills: setup ## Drills on that cluster, five minutes
 	$(BIN)/pytest -q tests/kube/drills --durations 8
 
 test-scenarios: setup ## Prove on live labs that every scenario's questions hold, and that the authors' guide does; takes half an hour

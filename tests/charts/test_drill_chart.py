@@ -35,7 +35,7 @@ def test_the_values_in_ci_are_those_that_a_drill_makes() -> None:
     place = KubePlace(
         kubeconfig="", namespace="archlab-drill", image="archlab:0.1.0", serving_image="", node_port=30_900
     )
-    assert yaml.safe_load(VALUES.read_text()) == values(place, ADDRESSES)
+    assert yaml.safe_load(VALUES.read_text()) == values(place, ADDRESSES, "gateway")
 
 
 @needs_helm
@@ -76,7 +76,7 @@ def test_a_region_reaches_the_others_database_and_nothing_else(rendered: Rendere
 
 @needs_helm
 def test_the_services_that_a_drill_makes_select_the_charts_pods(rendered: Rendered) -> None:
-    asked = {**service()["spec"]["selector"], "app.kubernetes.io/instance": "archlab"}
+    asked = {**service("region")["spec"]["selector"], "app.kubernetes.io/instance": "archlab"}
     for namespace in (EAST, WEST):
         labels = rendered[namespace, "Deployment", "region"]["spec"]["template"]["metadata"]["labels"]
         assert asked.items() <= labels.items()

@@ -54,16 +54,22 @@ class Cluster:
         self._api = Api(place)
         self._release = Release(place, CHART, self._api)
         self._token, self._password = secrets.token_urlsafe(24), secrets.token_urlsafe(24)
+        # of each drill's own: a cluster finds the pods of a Service late when it has just forgotten one of that name
+        self._run = secrets.token_hex(3)
         self._base = place.gateway
         self.regions: dict[str, RemoteRegion] = {}
         for name, namespace in namespaces(place.namespace).items():
-            agent = PodAgent(self._api, namespace, self._token)
+            agent = PodAgent(self._api, namespace, f"region-{self._run}", self._token)
             self.regions[name] = RemoteRegion(name, agent, Namespace(self._api, namespace, agent))
 
     @property
     def base(self) -> str:
         """Where the gateway answers; known when it is open."""
         return self._base
+
+    @property
+    def _gateway(self) -> str:
+        return f"gateway-{self._run}"
 
     def open(self, progress: Progress) -> None:
         """Namespaces, the chart's release, and agents that answer.
@@ -81,11 +87,11 @@ class Cluster:
         progress("start", f"namespaces {', '.join(mine)}")
         self._make_namespace(self.place.namespace)
         addresses = {region: self._make_home(name) for region, name in namespaces(self.place.namespace).items()}
-        self._release.upgrade(data_root("helm") / CHART, values(self.place, addresses))
+        self._release.upgrade(data_root("helm") / CHART, values(self.place, addresses, self._gateway))
         progress("start", "pods of both regions and of the gateway")
         self._await_ready(mine)
         if not self.place.gateway:
-            self._base = address(self._api, "gateway")
+            self._base = address(self._api, self._gateway)
 
     def close(self) -> None:
         """Delete the namespaces, and with them everything.
@@ -166,7 +172,7 @@ class Cluster:
         data = {key: base64.b64encode(value.encode()).decode() for key, value in held.items()}
         secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": SECRET}, "data": data}
         self._api.create(self._api.inside("secrets", namespace=namespace), secret)
-        made = self._api.create(self._api.inside("services", namespace=namespace), service())
+        made = self._api.create(self._api.inside("services", namespace=namespace), service(f"region-{self._run}"))
         return str(made["spec"]["clusterIP"])
 
 
@@ -176,7 +182,7 @@ def owner() -> str:
     return hashlib.sha256(known.encode()).hexdigest()[:16]
 
 
-def service() -> Object:
+def service(name: str) -> Object:
     """A region's Service: who is asked is decided by the gateway's checks, not by the pod's readiness. Pure."""
     ports = {"agent": AGENT_PORT, "service": SERVICE_PORT, "database": DATABASE_PORT}
     spec = {
@@ -184,16 +190,17 @@ def service() -> Object:
         "selector": {"app.kubernetes.io/instance": CHART, UNIT: "region"},
         "ports": [{"name": name, "port": port, "targetPort": name} for name, port in ports.items()],
     }
-    metadata = {"name": "region", "labels": {"app.kubernetes.io/part-of": "archlab"}}
+    metadata = {"name": name, "labels": {"app.kubernetes.io/part-of": "archlab"}}
     return {"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec}
 
 
-def values(place: KubePlace, addresses: Mapping[str, str]) -> dict[str, Any]:
+def values(place: KubePlace, addresses: Mapping[str, str], gateway: str) -> dict[str, Any]:
     """The chart's values. Pure.
 
     Args:
         place: image and namespace.
         addresses: of the regions' Services. With names, a gateway whose first question got lost would wait for long.
+        gateway: name of the gateway's Service.
     """
     repository, _, tag = place.image.rpartition(":")
     homes = namespaces(place.namespace)
@@ -203,6 +210,7 @@ def values(place: KubePlace, addresses: Mapping[str, str]) -> dict[str, Any]:
         "gateway": {
             "config": front.elsewhere([addresses[name] for name in REGIONS], SERVICE_PORT),
             "nodePort": place.node_port,
+            "service": gateway,
         },
         "ports": {"service": SERVICE_PORT, "database": DATABASE_PORT},
     }

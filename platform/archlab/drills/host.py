@@ -26,9 +26,9 @@ _PAUSE_S = 0.05
 class PodAgent:
     """The way to a region's agent through the API server: it works with any kubeconfig that may use it."""
 
-    def __init__(self, api: Api, namespace: str, token: str) -> None:
+    def __init__(self, api: Api, namespace: str, service: str, token: str) -> None:
         self._api, self._token = api, token
-        self._path = f"/api/v1/namespaces/{namespace}/services/http:region:agent/proxy{PATH}"
+        self._path = f"/api/v1/namespaces/{namespace}/services/http:{service}:agent/proxy{PATH}"
 
     def call(self, what: str, within_s: float, **arguments: Any) -> Any:
         """What it answers; see `archlab.drills.remote.Agent`.

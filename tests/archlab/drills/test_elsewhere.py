@@ -46,7 +46,7 @@ def test_the_list_says_where_a_drillruns(tmp_path: Path) -> None:
 
 
 def test_an_image_of_a_registry_with_a_port_is_named_in_full() -> None:
-    made = values(PLACE, {"east": "10.0.0.1", "west": "10.0.0.2"})
+    made = values(PLACE, {"east": "10.0.0.1", "west": "10.0.0.2"}, "gateway")
     assert made["image"] == {"repository": "registry.local:5000/archlab", "tag": "1"}
     assert made["regions"]["west"] == {"namespace": "drill-west", "address": "10.0.0.2"}
     assert namespaces("drill") == {"east": "drill-east", "west": "drill-west"}
